@@ -1,0 +1,76 @@
+"""The untrained student of a comparison: an embedded one, made on first use, or a folder or hub id of one's own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.config import Run
+from harness.engine import StepEngine
+from harness.errors import DataError
+from harness.store.artifacts import hash_folder
+from harness.store.steps import Payload, Step
+from harness.training.objective import Objective
+from harness.training.schedule import Schedule
+from harness.types import Student, TrainingSet
+from harness.world.student import SIZES, corpus, create
+
+BATCH, LEARNING_RATE, WARMUP = 16, 6e-3, 20  # measured best of a handful for 0.3M parameters
+
+
+def base_student(engine: StepEngine, run: Run) -> Student:
+    """Return the student that every recipe starts from; all seeds share it."""
+    if run.student in SIZES:
+        return embedded(engine, run)
+    folder = Path(run.student)
+    if not folder.is_dir():
+        folder = from_hub(run.student)
+    if not (folder / "config.json").is_file():
+        raise DataError(
+            f"student={run.student}: {folder} holds no config.json. Expected a folder that save_pretrained wrote."
+        )
+    student = Student(run.student, hash_folder(folder))
+    engine.folders[student.weights] = folder
+    return student
+
+
+def embedded(engine: StepEngine, run: Run) -> Student:
+    """Create the tiny student with random weights, then train it on its corpus; both are recorded steps."""
+    world = run.world
+
+    def blank(todo: list[int]) -> Iterator[tuple[int, Payload]]:
+        scratch = engine.store.artifacts.scratch(engine.store.owner.name)
+        create(run.student, scratch, seed=world.base_seed)
+        yield todo[0], {"marks": [{"weights": engine.store.artifacts.adopt(scratch)}]}
+
+    step = Step("checkpoint", 1, {"create": run.student, "seed": world.base_seed})
+    [record] = engine.run(step, ["blank"], blank, [1])
+    start = Student(run.student, record.payload["marks"][0]["weights"])
+    data = TrainingSet(corpus(world.base_examples, seed=world.base_seed))
+    updates = math.ceil(world.base_examples / BATCH)
+    schedule = Schedule(
+        updates=updates,
+        batch=BATCH,
+        learning_rate=LEARNING_RATE,
+        warmup=WARMUP,
+        threads=engine.threads,
+        device=engine.device,
+        marks=(updates,),
+    )
+    students, _, _ = engine.fit(start, data, Objective(), schedule, world.base_seed)
+    return students[-1]
+
+
+def from_hub(name: str) -> Path:
+    """Return the local snapshot of a hub id, from the cache where it is there."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as err:
+        raise DataError(
+            f"student={name}: neither an embedded size ({', '.join(SIZES)}), nor a folder here, nor a hub model that "
+            f"can be fetched now ({type(err).__name__}). Check the name, log in, or give a folder."
+        ) from err

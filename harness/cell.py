@@ -1,0 +1,61 @@
+"""The process of one cell: reads which cell on its input, reports events as JSON lines on its output.
+
+Started by the driver as `python -P -m harness.cell`; not a command for people.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import traceback
+from types import FrameType
+from typing import Any
+
+from harness.compare import run_cell
+from harness.config import resolve
+from harness.errors import HarnessError, UsageError
+
+PARENT_GONE = 70  # exit code, seen by nobody
+
+
+def main() -> int:
+    message = json.loads(sys.stdin.readline())
+    sys.path.append(os.getcwd())  # a recipe of the user's own may stand where the command was typed
+    signal.signal(signal.SIGTERM, stop)
+    threading.Thread(target=watch_parent, daemon=True).start()
+    events = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
+    sys.stdout = sys.stderr  # whatever a library prints must not mix with the events
+
+    def emit(event: dict[str, Any]) -> None:
+        events.write(json.dumps(event) + "\n")
+
+    try:
+        run_cell(resolve(message["words"]), message["cell"], message["level"], emit)
+    except KeyboardInterrupt:
+        return 130
+    except HarnessError as err:
+        emit({"event": "error", "text": str(err), "usage": isinstance(err, UsageError)})
+        return 2
+    except Exception:  # told to the driver with its traceback, then shown: an unforeseen error must not be lost
+        emit({"event": "error", "text": traceback.format_exc(), "usage": False})
+        return 1
+    return 0
+
+
+def stop(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def watch_parent() -> None:
+    """End with the driver, however it ends: its end closes our input."""
+    # A raw read: at exit the interpreter would wait for the lock of a buffered one.
+    while os.read(0, 1024):
+        continue
+    os._exit(PARENT_GONE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

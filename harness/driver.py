@@ -1,0 +1,151 @@
+"""Runs all cells of a command side by side, gathers their rows, and fills the run's folder."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.compare import UNTRAINED, benchmarks_of, data_folder
+from harness.config import Command
+from harness.engine import StepEngine
+from harness.errors import HarnessError, SandboxError, UsageError
+from harness.executors import local
+from harness.problems import check_spec
+from harness.programs import assemble
+from harness.runs import RunFolder
+from harness.sandbox import Level, Sandbox, selftest
+from harness.store.database import Store
+from harness.store.rows import row_from_json
+from harness.types import Row
+
+
+@dataclass
+class Outcome:
+    """The rows of a finished command in table order, their timings, and where they were written."""
+
+    rows: list[Row] = field(default_factory=list[Row])
+    timings: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    folder: Path = Path()
+    wall_s: float = 0.0
+
+
+Watch = Callable[[int, dict[str, Any]], None]
+
+
+def sandbox_level(command: Command) -> tuple[Level, tuple[str, ...]]:
+    """Return the isolation that this machine gives and the layers that it refuses.
+
+    Raises SandboxError if that is less than the command demands.
+    """
+    with Sandbox(workers=1, minimum=command.run.sandbox.level) as sandbox:
+        selftest(sandbox)
+        return sandbox.level, sandbox.missing
+
+
+def preflight(command: Command, level: Level) -> None:
+    """Check everything else that can be checked before a cell starts.
+
+    Raises a UsageError for problems and benchmarks that cannot be had, SandboxError if a benchmark's own reference
+    solutions do not all pass.
+    """
+    run = command.run
+    benchmarks = benchmarks_of(run)
+    check_spec(run.problems, data=data_folder(run))
+    with Store(Path(run.store)) as store, StepEngine(store, run.sandbox, level) as engine:
+        for benchmark in benchmarks:
+            pairs = [(problem, assemble(problem, problem.reference)) for problem in benchmark.problems]
+            verdicts, _ = engine.judge(pairs, run.sandbox.cpu_s)
+            failed = [
+                f"{problem.id} ({one.reason})"
+                for (problem, _), one in zip(pairs, verdicts, strict=True)
+                if not one.passed
+            ]
+            if failed:
+                raise SandboxError(
+                    f"benchmark={benchmark.name}: {len(failed)} of {len(pairs)} reference solutions fail here, so no "
+                    f"score would mean anything: {'; '.join(failed[:3])}. Raise sandbox.cpu_s, or run `harness doctor`."
+                )
+
+
+def compare(command: Command, folder: RunFolder, level: str, watch: Watch) -> Outcome:
+    """Run every cell, the untrained student among them; `watch` sees each event with its job's number.
+
+    Raises the first cell's error once all cells have ended or been ended; finished steps are kept.
+    """
+    run = command.run
+    numbers = [-1, *range(len(command.cells))]
+    names = [UNTRAINED, *(cell.name for cell in command.cells)]
+    jobs = [
+        local.Job(
+            "harness.cell",
+            {"words": command.words, "cell": number, "level": level},
+            folder.path / "logs" / f"cell{number + 1}.log",
+        )
+        for number in numbers
+    ]
+    found: dict[int, list[dict[str, Any]]] = {place: [] for place in range(len(jobs))}
+    began = time.perf_counter()
+    for place, event in local.run(jobs, workers(command), environment(run.threads)):
+        watch(place, event)
+        if event["event"] == "row":
+            found[place].append(event)
+        elif event["event"] == "error":
+            kind = UsageError if event["usage"] else HarnessError
+            raise kind(f"{names[place]}: {event['text']}")
+        elif event["event"] == "exit" and event["code"] != 0:
+            raise HarnessError(
+                f"{names[place]}: its process ended with code {event['code']}; see {jobs[place].errors}. Run the same "
+                "command again: it goes on from the last finished step."
+            )
+    outcome = gather(found, folder.path)
+    outcome.wall_s = time.perf_counter() - began
+    folder.write_rows(outcome.rows, outcome.timings)
+    return outcome
+
+
+def gather(found: dict[int, list[dict[str, Any]]], folder: Path) -> Outcome:
+    outcome = Outcome(folder=folder)
+    for place in sorted(found):
+        for event in found[place]:
+            row = row_from_json(event["row"])
+            outcome.rows.append(row)
+            outcome.timings.append(
+                {
+                    "recipe": row.recipe,
+                    "settings": row.settings,
+                    "seed": row.seed,
+                    "cycle": row.cycle,
+                    "benchmark": row.benchmark,
+                    "seconds": event["seconds"],
+                    "evaluation_s": event["evaluation_s"],
+                }
+            )
+    return outcome
+
+
+def workers(command: Command) -> int:
+    """Return how many cells run at a time: one per core, or one on a GPU, unless `jobs` says otherwise."""
+    if command.run.jobs:
+        return command.run.jobs
+    return 1 if command.run.device == "cuda" else max(1, available_cores() // command.run.threads)
+
+
+def available_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def environment(threads: int) -> dict[str, str]:
+    """Return what a cell's environment must hold before its libraries are loaded."""
+    count = str(threads)
+    return {
+        "OMP_NUM_THREADS": count,
+        "MKL_NUM_THREADS": count,
+        "OPENBLAS_NUM_THREADS": count,
+        "TOKENIZERS_PARALLELISM": "false",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "PYTHONHASHSEED": "0",
+    }

@@ -1,0 +1,254 @@
+"""Everything that costs something, as recorded steps: answers, samples, verdicts, checkpoints.
+
+The engine knows no recipe, no budget and no benchmark; the lab (for recipes) and compare (for evaluation) call it.
+Heavy parts (torch, the sandbox) start only when a step must really run, so a finished run is re-read in moments.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from harness import codec
+from harness.config import Judging
+from harness.content import problem_content
+from harness.errors import SandboxError
+from harness.sandbox import Limits, Program, Sandbox
+from harness.store import steps
+from harness.store.database import Record, Store
+from harness.store.keys import Json, digest
+from harness.store.steps import Payload, Step
+from harness.students.decoding import Decoding
+from harness.teachers.base import Teacher
+from harness.teachers.requests import Answer, Request, request_key
+from harness.training.objective import Objective
+from harness.training.schedule import Schedule
+from harness.types import Problem, Sample, Student, TrainingSet, Verdict
+
+# Code versions: raise one when the same inputs would give another result. A golden test forces it.
+ANSWERS, SAMPLES, VERDICTS, CHECKPOINT = 1, 1, 1, 1
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far one call has come; `kind` is the step's kind."""
+
+    kind: str
+    done: int
+    total: int
+
+
+class Engine(Protocol):
+    """What the lab and the evaluation call. Every method returns its records beside its results."""
+
+    def ask(self, teacher: Teacher, requests: Sequence[Request], seed: int) -> tuple[list[Answer], list[Record]]: ...
+
+    def sample(
+        self, student: Student, prompts: Sequence[tuple[str, str]], decoding: Decoding, seed: int, batch: int
+    ) -> tuple[list[list[Sample]], list[Record]]: ...
+
+    def judge(self, pairs: Sequence[tuple[Problem, str]], cpu_s: float) -> tuple[list[Verdict], list[Record]]: ...
+
+    def fit(
+        self, student: Student, data: TrainingSet, objective: Objective, schedule: Schedule, seed: int
+    ) -> tuple[list[Student], list[dict[str, Any]], Record]: ...
+
+
+class StepEngine:
+    """The real engine: one store, one sandbox, the students loaded last."""
+
+    def __init__(
+        self,
+        store: Store,
+        judging: Judging,
+        level: str,
+        *,
+        threads: int = 1,
+        device: str = "cpu",
+        progress: Callable[[Progress], None] = lambda event: None,
+    ) -> None:
+        self.store = store
+        self.judging = judging
+        self.level = level
+        self.threads = threads
+        self.device = device
+        self.progress = progress
+        self.folders: dict[str, Path] = {}  # students that are not artifacts of the store: weights → folder
+        self.resources = ExitStack()
+        self.sandbox: Sandbox | None = None
+        self.loaded: tuple[str, Any] | None = None
+
+    def __enter__(self) -> StepEngine:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.resources.close()
+
+    def run(
+        self, step: Step, items: Sequence[Json], compute: steps.Compute, weigh: Sequence[int] | None = None
+    ) -> list[Record]:
+        """Run one step; `weigh` says how many units each item stands for in the progress display."""
+        total = sum(weigh) if weigh else len({step.key(item) for item in items})
+        share = total / max(1, len(items))
+
+        def done(n: int) -> None:
+            self.progress(Progress(step.kind, round(n * share) if weigh else n, total))
+
+        return steps.run(self.store, step, items, compute, done)
+
+    def ask(self, teacher: Teacher, requests: Sequence[Request], seed: int) -> tuple[list[Answer], list[Record]]:
+        step = Step("answers", ANSWERS, {"teacher": teacher.name, "version": teacher.version, "seed": seed})
+
+        def compute(todo: list[int]) -> Iterator[tuple[int, Payload]]:
+            for position, answer in teacher.answer([requests[index] for index in todo], seed):
+                yield todo[position], codec.answer_to_json(answer)
+
+        records = self.run(step, [request_key(request) for request in requests], compute)
+        return [codec.answer_from_json(record.payload) for record in records], records
+
+    def sample(
+        self, student: Student, prompts: Sequence[tuple[str, str]], decoding: Decoding, seed: int, batch: int
+    ) -> tuple[list[list[Sample]], list[Record]]:
+        """Return `decoding.n` samples of each (problem id, prompt). Prompts of like length are generated together;
+        each such batch is an item of its own, so its composition is part of its key."""
+        texts = [text for _, text in prompts for _ in range(decoding.n)]
+        seeds = [row_seed(seed, text, row % decoding.n, decoding) for row, text in enumerate(texts)]
+        order = sorted(range(len(texts)), key=lambda row: (len(texts[row]), texts[row], seeds[row], row))
+        chunks = [order[start : start + batch] for start in range(0, len(order), batch)]
+        shared: Json = {
+            "weights": student.weights,
+            "decoding": dataclasses.asdict(decoding),
+            "threads": self.threads,
+            "device": self.device,
+        }
+
+        def compute(todo: list[int]) -> Iterator[tuple[int, Payload]]:
+            from harness.students.engine import generate
+
+            loaded = self.load(student)
+            for number in todo:
+                rows = chunks[number]
+                made = generate(loaded, [texts[row] for row in rows], decoding, [seeds[row] for row in rows])
+                yield number, {"samples": [[one.text, one.finish_reason, one.tokens] for one in made]}
+
+        items: list[Json] = [
+            {"prompts": [texts[row] for row in rows], "seeds": [seeds[row] for row in rows]} for rows in chunks
+        ]
+        records = self.run(Step("samples", SAMPLES, shared), items, compute, [len(rows) for rows in chunks])
+        made: dict[int, tuple[str, Any, int]] = {}
+        for rows, record in zip(chunks, records, strict=True):
+            made.update(zip(rows, record.payload["samples"], strict=True))
+        found: list[list[Sample]] = []
+        for place, (key, _) in enumerate(prompts):
+            own = [made[place * decoding.n + index] for index in range(decoding.n)]
+            found.append([Sample(key, index, *one) for index, one in enumerate(own)])
+        return found, records
+
+    def load(self, student: Student) -> Any:
+        """Return the student's model and tokenizer, keeping only the last one loaded."""
+        if self.loaded is None or self.loaded[0] != student.weights:
+            from harness.students.engine import load
+
+            self.loaded = None  # let the old one go before the new one comes
+            self.loaded = (student.weights, load(self.folder(student), device=self.device, threads=self.threads))
+        return self.loaded[1]
+
+    def folder(self, student: Student) -> Path:
+        return self.folders.get(student.weights) or self.store.artifacts.path(student.weights)
+
+    def judge(self, pairs: Sequence[tuple[Problem, str]], cpu_s: float) -> tuple[list[Verdict], list[Record]]:
+        """Return the verdict of each (problem, whole program) on the problem's own checks, within `cpu_s` CPU seconds."""
+        limits = Limits(cpu_s=cpu_s, wall_s=self.judging.wall_s, memory_bytes=self.judging.memory_mb * 2**20)
+        shared: Json = {"limits": dataclasses.asdict(limits), "level": self.level}
+        checks = {id(problem): checks_digest(problem) for problem, _ in pairs}
+        items: list[Json] = [[program, problem.entry_point, checks[id(problem)]] for problem, program in pairs]
+
+        def compute(todo: list[int]) -> Iterator[tuple[int, Payload]]:
+            programs = (program_of(*pairs[index], cpu_s) for index in todo)
+            for position, verdict in self.jail(limits).judge(programs):
+                if verdict.status == "infrastructure":
+                    raise SandboxError(
+                        f"problem {pairs[todo[position]][0].id}: the sandbox failed twice ({verdict.reason}). No "
+                        "score is made of this; run `harness doctor`, then the same command again."
+                    )
+                yield todo[position], codec.verdict_to_json(verdict)
+
+        records = self.run(Step("verdicts", VERDICTS, shared), items, compute)
+        return [codec.verdict_from_json(record.payload) for record in records], records
+
+    def jail(self, limits: Limits) -> Sandbox:
+        if self.sandbox is None:
+            self.sandbox = self.resources.enter_context(Sandbox(workers=1, minimum=self.judging.level, limits=limits))
+            if self.sandbox.level != self.level:
+                raise SandboxError(
+                    f"the sandbox reached level {self.sandbox.level}, the run began at {self.level}. "
+                    "Run `harness doctor`."
+                )
+        return self.sandbox
+
+    def fit(
+        self, student: Student, data: TrainingSet, objective: Objective, schedule: Schedule, seed: int
+    ) -> tuple[list[Student], list[dict[str, Any]], Record]:
+        """Train from `student` and return the student at each of the schedule's marks, with what was measured."""
+        rows: Json = [[one.prompt, one.completion, one.rejected, one.weight] for one in data.examples]
+        shared: Json = {
+            "student": student.weights,
+            "order": data.order,
+            "objective": dataclasses.asdict(objective),
+            "schedule": dataclasses.asdict(schedule),
+            "seed": seed,
+        }
+
+        def compute(todo: list[int]) -> Iterator[tuple[int, Payload]]:
+            from harness.training.trainer import fit
+
+            scratch = self.store.artifacts.scratch(self.store.owner.name)
+            marks = fit(
+                self.folder(student),
+                data,
+                objective,
+                schedule,
+                seed,
+                lambda update: scratch / str(update),
+                lambda done, total: self.progress(Progress("checkpoint", done, total)),
+            )
+            kept: list[Json] = []
+            for mark in marks:
+                weights = self.store.artifacts.adopt(mark.folder)
+                kept.append(
+                    {
+                        "weights": weights,
+                        "update": mark.update,
+                        "tokens": mark.tokens,
+                        "examples": mark.examples,
+                        "losses": {**mark.losses},
+                    }
+                )
+            scratch.rmdir()
+            yield todo[0], {"marks": kept}
+
+        total = schedule.updates
+        [record] = self.run(Step("checkpoint", CHECKPOINT, shared), [digest(rows)], compute, [total])
+        marks: list[dict[str, Any]] = record.payload["marks"]
+        return [Student(student.name, mark["weights"]) for mark in marks], marks, record
+
+
+def program_of(problem: Problem, program: str, cpu_s: float) -> Program:
+    return Program(program, problem.entry_point, problem.checks, problem.prompt, problem.id, cpu_s)
+
+
+def checks_digest(problem: Problem) -> str:
+    """Return the hash of all that decides a verdict beside the program: the checks and the trusted prompt."""
+    content = problem_content(problem)
+    return digest([content["checks"], content["prompt"]])
+
+
+def row_seed(seed: int, prompt: str, index: int, decoding: Decoding) -> int:
+    """Return the seed of one sample: its own, so that neighbours in a batch do not change it. Greedy needs none."""
+    if decoding.temperature == 0:
+        return 0
+    return int(digest([seed, prompt, index])[:12], 16)

@@ -1,0 +1,295 @@
+"""What a recipe is handed: a student, training problems, a teacher, a sandbox, a budget and randomness.
+
+A recipe is a generator `train(lab, cfg)` that yields the student at the end of each cycle. Everything that costs is
+a call on the lab, recorded as a step; between two calls a recipe is pure. The lab holds no benchmark: only their
+fingerprints, against which every problem and every training example is checked.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from harness.config import Budget, Train
+from harness.decontaminate import Index
+from harness.engine import Engine
+from harness.errors import BudgetError, TeacherError
+from harness.novelty import novel
+from harness.programs import assemble, completion_of, remainder, same_ast, strip_comments
+from harness.store.database import Record
+from harness.store.keys import digest
+from harness.students.decoding import Decoding
+from harness.teachers.base import Teacher
+from harness.teachers.mutate import mutate
+from harness.teachers.requests import (
+    FAULTS,
+    Answer,
+    Corrupt,
+    Fault,
+    Judge,
+    Mode,
+    Pose,
+    Refine,
+    Request,
+    Solve,
+    rubric_total,
+)
+from harness.training.objective import Margin, Objective
+from harness.training.schedule import Schedule
+from harness.types import Example, Problem, Sample, Spent, Student, TrainingSet, Verdict
+
+__all__ = [  # what a recipe may import from here
+    "FAULTS",
+    "Answer",
+    "Corrupt",
+    "Example",
+    "Fault",
+    "Judge",
+    "Lab",
+    "Margin",
+    "Mode",
+    "Objective",
+    "Pose",
+    "Problem",
+    "Refine",
+    "Sample",
+    "Solve",
+    "Spent",
+    "Student",
+    "TrainingSet",
+    "Verdict",
+    "completion_of",
+    "mutate",
+    "novel",
+    "remainder",
+    "rubric_total",
+    "same_ast",
+    "strip_comments",
+]
+
+
+Order = Literal["shuffled", "as_given"]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What every recipe of a comparison shares."""
+
+    cycles: int
+    budget: Budget
+    train: Train
+    threads: int
+    device: str
+    batch: int  # prompts generated together
+    max_new_tokens: int  # of an attempt
+    cpu_s: float  # of a program on a training problem
+
+
+class Lab:
+    """One cell's access to the engine: it counts what is spent and stops before the budget is exceeded."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        terms: Terms,
+        student: Student,
+        problems: Sequence[Problem],
+        teacher: Teacher,
+        index: Index,
+        seed: int,
+    ) -> None:
+        self.engine = engine
+        self.terms = terms
+        self.student = student
+        self.problems = tuple(problems)  # cycles × budget.examples of them where the source has as many
+        self.teacher = teacher
+        self.index = index
+        self.seed = seed
+        self.cycles = terms.cycles
+        self.budget = terms.budget
+        self.spent = Spent()
+        self.seconds = 0.0  # of the steps this cell needed, whoever ran them
+        self.notes: Counter[str] = Counter()  # what a recipe wants told: counts by name
+        self.counted: set[str] = set()
+        self.rows_fitted = 0
+        self.updates_made = 0
+
+    def rng(self, purpose: str, *ids: int | str) -> random.Random:
+        """Return a generator for one purpose, derived from the cell's seed."""
+        return random.Random(int(digest([self.seed, purpose, list(ids)])[:16], 16))
+
+    def note(self, name: str, count: int = 1) -> None:
+        """Add to a count that is shown beside the results (drops, retries, level sizes)."""
+        self.notes[name] += count
+
+    # --- teacher -------------------------------------------------------------------------------------------------
+
+    def ask(self, requests: Sequence[Request]) -> list[Answer]:
+        """Send requests to the teacher and return its answers in order.
+
+        A posed problem that stands in a benchmark comes back without its problem and with the reason.
+        Raises BudgetError before a call that the budget does not allow, TeacherError for a request that this
+        teacher cannot serve.
+        """
+        lacking = {request.kind for request in requests} - self.teacher.capabilities
+        if lacking:
+            raise TeacherError(
+                f"teacher={self.teacher.name} cannot {', '.join(sorted(lacking))}. Choose another teacher or recipe."
+            )
+        self.allow("teacher_calls", self.spent.teacher_calls + len(requests), self.budget.teacher_calls)
+        answers: list[Answer | None] = [None] * len(requests)
+        for seed in (0, self.seed):
+            # Only what is drawn at random depends on the seed; the rest is shared between seeds.
+            rows = [
+                row
+                for row, one in enumerate(requests)
+                if (self.seed if one.drawn else 0) == seed and answers[row] is None
+            ]
+            if not rows:
+                continue
+            found, records = self.engine.ask(self.teacher, [requests[row] for row in rows], seed)
+            for row, answer, record in zip(rows, found, records, strict=True):
+                answers[row] = self.screen(answer)
+                self.charge(
+                    record,
+                    Spent(
+                        teacher_calls=1,
+                        teacher_tokens_in=answer.tokens_in,
+                        teacher_tokens_out=answer.tokens_out,
+                        teacher_usd=answer.usd,
+                    ),
+                )
+        self.allow("teacher_usd", self.spent.teacher_usd, self.budget.teacher_usd)
+        return [answer for answer in answers if answer is not None]
+
+    def screen(self, answer: Answer) -> Answer:
+        if answer.problem is None or not (reasons := self.index.hits(answer.problem)):
+            return answer
+        self.note("posed problems that stand in a benchmark")
+        return replace(answer, problem=None, reason=f"stands in a benchmark: {', '.join(reasons)}")
+
+    # --- student and sandbox -------------------------------------------------------------------------------------
+
+    def attempt(
+        self, student: Student, problems: Sequence[Problem], temperature: float = 0.0, top_p: float = 1.0
+    ) -> list[Sample]:
+        """Return one attempt of the student at each problem."""
+        self.allow("attempts", self.spent.student_samples + len(problems), self.budget.attempts)
+        decoding = Decoding(temperature=temperature, top_p=top_p, max_new_tokens=self.terms.max_new_tokens)
+        samples, records = self.engine.sample(
+            student, [(one.id, one.prompt) for one in problems], decoding, self.seed, self.terms.batch
+        )
+        for record in records:
+            self.charge(record, Spent())
+        found = [own[0] for own in samples]
+        self.spent += Spent(student_samples=len(found), student_tokens=sum(one.tokens for one in found))
+        return found
+
+    def judge(self, pairs: Sequence[tuple[Problem, str]]) -> list[Verdict]:
+        """Run prompt + completion of each pair on the problem's own checks and return the verdicts in order."""
+        verdicts, records = self.engine.judge([(problem, assemble(problem, text)) for problem, text in pairs], self.terms.cpu_s)
+        for record in records:
+            self.charge(record, Spent(programs=1))
+        return verdicts
+
+    def run(self, pairs: Sequence[tuple[Problem, str]]) -> list[Verdict]:
+        """Run prompt + completion of each pair without any check: `passed` means that it ran to its end."""
+        return self.judge([(replace(problem, checks=()), completion) for problem, completion in pairs])
+
+    # --- training ------------------------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        student: Student,
+        examples: Sequence[Example],
+        objective: Objective | None = None,
+        order: Order = "shuffled",
+    ) -> Student:
+        """Train one cycle: `budget.updates` optimiser steps with a fresh optimiser. No examples: no training."""
+        [(trained, spent, seconds)] = self.train(student, examples, objective, order, cycles=1)
+        self.spent += spent
+        self.seconds += seconds
+        return trained
+
+    def fit_through(
+        self,
+        student: Student,
+        examples: Sequence[Example],
+        objective: Objective | None = None,
+        order: Order = "shuffled",
+    ) -> Iterator[Student]:
+        """Train once for all cycles' updates and yield the student at the end of each cycle's share.
+
+        For recipes without a loop: as many updates as the others, evaluated at the same marks, under one
+        learning-rate schedule over all of them.
+        """
+        for at_mark, spent, seconds in self.train(student, examples, objective, order, cycles=self.cycles):
+            self.spent += spent
+            self.seconds += seconds
+            yield at_mark
+
+    def train(
+        self, student: Student, examples: Sequence[Example], objective: Objective | None, order: Order, cycles: int
+    ) -> list[tuple[Student, Spent, float]]:
+        """Return the student after each of `cycles` shares of the updates, with what that share cost."""
+        kept = self.screened(examples)
+        if not kept:
+            self.note("cycles without examples", cycles)
+            return [(student, Spent(), 0.0)] * cycles
+        updates = self.budget.updates
+        self.rows_fitted += len(kept)
+        self.updates_made += updates * cycles
+        self.allow("examples", self.rows_fitted, self.budget.examples)
+        self.allow("updates", self.updates_made, updates)
+        settings = self.terms.train
+        schedule = Schedule(
+            updates=updates * cycles,
+            batch=settings.batch,
+            learning_rate=settings.learning_rate,
+            warmup=settings.warmup,
+            final_ratio=settings.final_ratio,
+            max_tokens=settings.max_tokens,
+            threads=self.terms.threads,
+            device=self.terms.device,
+            marks=tuple(updates * (cycle + 1) for cycle in range(cycles)),
+        )
+        data = TrainingSet(tuple(kept), order)
+        students, marks, record = self.engine.fit(student, data, objective or Objective(), schedule, self.seed)
+        shares: list[tuple[Student, Spent, float]] = []
+        examples_so_far, tokens_so_far = 0, 0
+        for at_mark, mark in zip(students, marks, strict=True):
+            spent = Spent(
+                updates=updates,
+                examples=mark["examples"] - examples_so_far,
+                training_tokens=mark["tokens"] - tokens_so_far,
+            )
+            examples_so_far, tokens_so_far = mark["examples"], mark["tokens"]
+            shares.append((at_mark, spent, record.seconds / cycles))
+        return shares
+
+    def screened(self, examples: Sequence[Example]) -> list[Example]:
+        """Leave out examples whose code is a benchmark's; their problems were checked when they came in."""
+        kept = [one for one in examples if not self.index.holds_code(one.prompt + one.completion)]
+        if len(kept) < len(examples):
+            self.note("examples whose code stands in a benchmark", len(examples) - len(kept))
+        return kept
+
+    # --- accounts ------------------------------------------------------------------------------------------------
+
+    def charge(self, record: Record, spent: Spent) -> None:
+        """Count a step once per cell, whether this cell ran it or found it in the store."""
+        if record.key not in self.counted:
+            self.counted.add(record.key)
+            self.spent += spent
+            self.seconds += record.seconds
+
+    def allow(self, key: str, wanted: float, per_cycle: float) -> None:
+        limit = per_cycle * self.cycles
+        if per_cycle and wanted > limit:
+            raise BudgetError(
+                f"budget.{key}: this recipe wants {wanted:g} in all, the budget allows {limit:g} "
+                f"({per_cycle:g} × {self.cycles} cycles). Raise budget.{key}, or lower what the recipe asks for."
+            )

@@ -1,0 +1,143 @@
+"""Rehearses a command without spending anything: what would run, what it would cost, what it could detect.
+
+Recipes are pure between lab calls, so they are run for real against an engine that answers with stand-ins. The counts
+are exact where a recipe does not look at results, and rest on the stated assumptions where it does.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from harness import catalog
+from harness.base import BATCH
+from harness.benchmarks.base import Benchmark
+from harness.compare import pool, teacher_of, terms
+from harness.config import Cell, Command, build
+from harness.decontaminate import index_of
+from harness.lab import Lab
+from harness.store.database import Record
+from harness.store.keys import digest
+from harness.students.decoding import Decoding
+from harness.teachers.base import Teacher
+from harness.teachers.requests import Answer, Corrupt, Judge, Pose, Refine, Request, Solve
+from harness.training.objective import Objective
+from harness.training.schedule import Schedule
+from harness.types import Problem, Sample, Spent, Student, TrainingSet, Verdict
+from harness.world.student import SIZES
+
+ATTEMPTS_PASS = 0.25  # share of the student's attempts assumed to pass
+RIGHT, FAULTY, TRIED = "rehearsed_right = 1", "rehearsed_faulty = 1", "rehearsed_attempt = 1"
+
+# Seconds of one unit on one core with the embedded student, measured on the default run; they set the proportions of
+# the progress display and the first guess of the time left. Real students move both by one common factor.
+UNIT_S = {"checkpoint": 0.045, "samples": 0.005, "verdicts": 0.004, "answers": 0.0007}
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """One cell's units by kind of step, and what the budget's counters would show at its end."""
+
+    name: str
+    units: dict[str, int]
+    spent: Spent
+
+    @property
+    def seconds(self) -> float:
+        return sum(UNIT_S[kind] * count for kind, count in self.units.items())
+
+
+class Rehearsal:
+    """An engine that spends nothing: right answers are right, faulty ones fail, a share of attempts passes."""
+
+    def __init__(self) -> None:
+        self.units: Counter[str] = Counter()
+        self.posed = 0
+
+    def record(self, kind: str, content: Any, units: int) -> Record:
+        self.units[kind] += units
+        return Record(digest([kind, content, self.posed]), kind, {}, 0.0)
+
+    def ask(self, teacher: Teacher, requests: Sequence[Request], seed: int) -> tuple[list[Answer], list[Record]]:
+        records = [self.record("answers", [seed, place, self.units["answers"]], 1) for place in range(len(requests))]
+        return [self.answer(request) for request in requests], records
+
+    def answer(self, request: Request) -> Answer:
+        rng = random.Random(digest(self.units["answers"] + self.posed))
+        self.posed += 1
+        blank = Answer(request.kind, "", None, None, None, 0, 0, 0.0, "stop")
+        if isinstance(request, Solve | Refine):
+            return replace(blank, code=f"{request.problem.prompt}    {RIGHT}\n")
+        if isinstance(request, Corrupt):
+            return replace(blank, code=f"{request.problem.prompt}    {FAULTY}\n")
+        if isinstance(request, Judge):
+            return replace(blank, scores=(2.0 * rng.random(), *(rng.random() for _ in range(4))))
+        assert isinstance(request, Pose), request
+        text = " ".join(f"{rng.getrandbits(40):x}" for _ in range(8))
+        problem = Problem(f"rehearsed/{self.posed}", f'def f(x):\n    """{text}"""\n', "f", (), "", 1, "rehearsal")
+        return replace(blank, problem=problem)
+
+    def sample(
+        self, student: Student, prompts: Sequence[tuple[str, str]], decoding: Decoding, seed: int, batch: int
+    ) -> tuple[list[list[Sample]], list[Record]]:
+        record = self.record("samples", [student.weights, len(prompts)], len(prompts) * decoding.n)
+        return [
+            [Sample(key, index, f"    {TRIED}\n", "stop", 0) for index in range(decoding.n)] for key, _ in prompts
+        ], [record]
+
+    def judge(self, pairs: Sequence[tuple[Problem, str]], cpu_s: float) -> tuple[list[Verdict], list[Record]]:
+        verdicts: list[Verdict] = []
+        for place, (problem, text) in enumerate(pairs):
+            share = int(digest([problem.id, place])[:8], 16) / 16**8
+            passed = RIGHT in text or (TRIED in text and share < ATTEMPTS_PASS)
+            verdicts.append(Verdict("passed" if passed else "wrong", "", None, 0, 1, 0.0, 0.0, 0, "rehearsal"))
+        return verdicts, [self.record("verdicts", [self.units["verdicts"]], 1) for _ in pairs]
+
+    def fit(
+        self, student: Student, data: TrainingSet, objective: Objective, schedule: Schedule, seed: int
+    ) -> tuple[list[Student], list[dict[str, Any]], Record]:
+        pairs = sum(one.rejected is not None for one in data.examples) if objective.uses_pairs else 0
+        longer = round(schedule.updates * (1 + pairs / len(data.examples)))  # a faulty half is a second forward pass
+        record = self.record("checkpoint", [student.weights, len(data.examples), seed], longer)
+        marks: list[dict[str, Any]] = [
+            {
+                "weights": f"{record.key}-{mark}",
+                "update": mark,
+                "tokens": 0,
+                "examples": mark * schedule.batch,
+                "losses": {},
+            }
+            for mark in schedule.all_marks
+        ]
+        return [Student(student.name, mark["weights"]) for mark in marks], marks, record
+
+
+def forecast(command: Command, benchmarks: Sequence[Benchmark]) -> list[Forecast]:
+    """Return what each job of the command would do, the untrained student's first."""
+    run = command.run
+    evaluation = Counter[str]()
+    for benchmark in benchmarks:
+        count = len(benchmark.problems) * run.decode.samples
+        evaluation.update({"samples": count, "verdicts": count})
+    base = Counter({"checkpoint": -(-run.world.base_examples // BATCH)} if run.student in SIZES else {})
+    found = [Forecast("untrained", dict(base + evaluation), Spent())]
+    for cell in command.cells:
+        units, spent = rehearse(command, cell, list(benchmarks))
+        for _ in range(run.cycles):
+            units.update(evaluation)
+        found.append(Forecast(cell.name, dict(units), spent))
+    return found
+
+
+def rehearse(command: Command, cell: Cell, benchmarks: list[Benchmark]) -> tuple[Counter[str], Spent]:
+    recipe = catalog.find(cell.recipe)
+    engine = Rehearsal()
+    problems = pool(command, cell, benchmarks, lambda event: None)
+    student = Student(command.run.student, "rehearsal")
+    lab = Lab(engine, terms(command.run), student, problems, teacher_of(command.run), index_of(benchmarks), cell.seed)
+    for _ in recipe.train(lab, build(type(recipe.config), dict(cell.config), [])):
+        pass
+    return engine.units, lab.spent

@@ -1,0 +1,170 @@
+"""Starts a zygote from the judge, talks to it, and notices when it is gone.
+
+It does not know what a program means: it hands over descriptors and asks how a child ended.
+"""
+
+from __future__ import annotations
+
+import array
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from contextlib import suppress
+from typing import Literal
+
+from harness.sandbox.limits import Limits
+
+Level = Literal["full", "no-namespaces", "process-only"]
+LEVELS: tuple[Level, ...] = ("full", "no-namespaces", "process-only")  # strongest first
+START_S = 20.0  # a zygote starts in 0.1 s; a machine can be very busy
+ANSWER_S = 10.0
+FOLDER = os.path.dirname(os.path.abspath(__file__))
+
+
+class ZygoteGone(Exception):
+    """The zygote died or does not answer: start another and run the program again."""
+
+
+class LayerRefused(Exception):
+    """The kernel refused a layer of the level that was asked for."""
+
+
+def command(module: str, argument: str) -> list[str]:
+    """Return argv of an interpreter that runs `main(argument)` of one of our modules and sees no installed package.
+
+    `-s -P -S` instead of `-I`, which would ignore PYTHONHASHSEED. The two package stubs let our modules import each
+    other without executing the packages' own `__init__`, and without any folder of ours on the path.
+    """
+    root = os.path.dirname(FOLDER)
+    code = (
+        "import sys\n"
+        f"for name, folder in (('harness', {root!r}), ('harness.sandbox', {FOLDER!r})):\n"
+        "    package = sys.modules[name] = type(sys)(name)\n"
+        "    package.__path__ = [folder]\n"
+        f"from harness.sandbox.{module} import main\n"
+        "main(sys.argv[1])\n"
+    )
+    return [sys.executable, "-s", "-P", "-S", "-B", "-c", code, argument]
+
+
+def clean_environment() -> dict[str, str]:
+    """Return what a worker gets to see of the environment: nothing of the user's, a fixed hash seed."""
+    environment = {"PYTHONHASHSEED": "0", "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "TZ": "UTC", "HOME": "/"}
+    for name in ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"):  # some interpreters do not start without
+        if name in os.environ:
+            environment[name] = os.environ[name]
+    return environment
+
+
+class Zygote:
+    """One running zygote (with its launcher) and the control channel to it."""
+
+    def __init__(self, level: Level, limits: Limits, witness: int) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        config = {
+            "level": level,
+            "control": theirs.fileno(),
+            "witness": witness,
+            "memory_bytes": limits.memory_bytes,
+            "result_bytes": limits.result_bytes,
+            "file_bytes": limits.file_bytes,
+            "scratch_bytes": limits.scratch_bytes,
+            "threads": limits.threads,
+        }
+        theirs.set_inheritable(True)
+        os.set_inheritable(witness, True)
+        null = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 1, 2)]
+        argv = command("zygote", json.dumps(config))
+        self.launcher = os.posix_spawn(sys.executable, argv, clean_environment(), file_actions=null)
+        os.set_inheritable(witness, False)
+        theirs.close()
+        self.control = ours
+        self.level: Level = level
+        try:
+            ours.settimeout(START_S)
+            answer = self.receive()
+            ours.settimeout(ANSWER_S)
+        except ZygoteGone as error:
+            self.close()
+            raise LayerRefused(f"start of the jailed interpreter ({error})") from error
+        if answer != b"ready":
+            self.close()
+            raise LayerRefused(answer[1:].decode(errors="replace"))
+
+    def receive(self) -> bytes:
+        try:
+            answer = self.control.recv(4096)
+        except OSError as error:
+            raise ZygoteGone(f"no answer from the zygote: {error}") from error
+        if not answer:
+            raise ZygoteGone("the zygote has died")
+        return answer
+
+    def start(self, channel: socket.socket) -> None:
+        """Fork a child that serves one program on `channel`."""
+        try:
+            rights = array.array("i", [channel.fileno()])
+            self.control.sendmsg([b"p"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+        except OSError as error:
+            raise ZygoteGone(str(error)) from error
+
+    def ask(self, question: bytes) -> bytes:
+        try:
+            self.control.send(question)
+        except OSError as error:
+            raise ZygoteGone(str(error)) from error
+        return self.receive()
+
+    def cpu_s(self) -> float:
+        return float(self.ask(b"c"))
+
+    def finish(self) -> tuple[int, float, int, bool]:
+        """Kill what is left of the program; return wait status, CPU seconds, peak bytes, whether /tmp is clean."""
+        status, cpu_s, peak_bytes, clean = self.ask(b"f").split()
+        return int(status), float(cpu_s), int(peak_bytes), clean == b"1"
+
+    def close(self) -> None:
+        """End the zygote and everything below it; returns when they are gone."""
+        self.control.close()
+        deadline_s = 2.0
+        if not wait_gone(self.launcher, deadline_s):
+            with suppress(ProcessLookupError):
+                os.kill(self.launcher, signal.SIGKILL)
+            wait_gone(self.launcher, deadline_s)
+
+
+def wait_gone(pid: int, timeout_s: float) -> bool:
+    """Reap a child process; False when it is still running after `timeout_s`."""
+    if hasattr(os, "pidfd_open"):
+        try:
+            descriptor = os.pidfd_open(pid)
+        except OSError:
+            pass
+        else:
+            select.select([descriptor], [], [], timeout_s)
+            os.close(descriptor)
+    end = time.monotonic() + timeout_s
+    while True:
+        try:
+            if os.waitpid(pid, os.WNOHANG)[0]:
+                return True
+        except ChildProcessError:
+            return True
+        if time.monotonic() >= end:
+            return False
+        time.sleep(0.002)
+
+
+def start_best(wanted: tuple[Level, ...], limits: Limits, witness: int) -> tuple[Zygote, tuple[str, ...]]:
+    """Start a zygote at the first level of `wanted` that the kernel grants; return it and the layers refused above."""
+    missing: list[str] = []
+    for level in wanted:
+        try:
+            return Zygote(level, limits, witness), tuple(missing)
+        except LayerRefused as error:
+            missing.append(f"{level}: {error}")
+    raise LayerRefused("; ".join(missing))

@@ -1,0 +1,341 @@
+"""Runs a benchmark's test script in the judge, with the entry point bound to a proxy that asks the child.
+
+The script is the benchmark's own text and is trusted; the values that its calls return are plain data, so that its
+assertions mean what they say. It does not run a candidate's code: names that a script uses are the proxy, what the
+trusted prompt defines, a standard module or (MBPP's bare asserts only) a proxy of a name of the program.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import importlib
+import json
+import marshal
+import random
+import sys
+from contextlib import suppress
+from types import CodeType, TracebackType
+from typing import Any
+
+from harness.sandbox.child import CALL, GET, SET
+from harness.sandbox.limits import TEXT_CHARS
+from harness.sandbox.rules import Incomparable, cut, show, show_call
+from harness.sandbox.session import Ended, HungUp, Session, undamaged
+from harness.sandbox.values import Damaged, Decoder, Encoder
+
+CACHED = 512  # scripts kept ready; a benchmark has a few hundred problems and many samples of each
+FILE = "<tests>"
+PASSED = "__assertion_passed__"
+
+
+class Handle:
+    """An object of the candidate's that is not plain data: attributes and calls are asked for, comparisons refused."""
+
+    __slots__ = ("handle_number", "handle_run", "handle_type")
+
+    def __init__(self, run: Run, number: int, name: str) -> None:
+        object.__setattr__(self, "handle_run", run)
+        object.__setattr__(self, "handle_number", number)
+        object.__setattr__(self, "handle_type", name)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self.handle_run.ask(GET, self.handle_number, name, b"")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self.handle_run.ask(SET, self.handle_number, name, self.handle_run.pack((value,), {}))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.handle_run.call(self.handle_number, self.handle_type, args, kwargs)
+
+    def __repr__(self) -> str:
+        return f"<{self.handle_type} object>"
+
+    def refuse(self, *others: object) -> Any:
+        self.handle_run.tainted = f"a {self.handle_type} object was returned where plain data is due"
+        raise Incomparable(self.handle_run.tainted)
+
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __bool__ = __len__ = __iter__ = __contains__ = refuse
+    __getitem__ = __add__ = __radd__ = __sub__ = __rsub__ = __abs__ = __int__ = __float__ = __index__ = refuse
+    __hash__ = object.__hash__
+
+
+class Proxy:
+    """A name of the program, called in the child."""
+
+    def __init__(self, run: Run, name: str) -> None:
+        self.run = run
+        self.__name__ = name
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.run.call(self.__name__, self.__name__, args, kwargs)
+
+
+class HandleEncoder(Encoder):
+    """Encodes arguments of the judge's that marshal cannot take: handles and builtin types."""
+
+    def rarer(self, value: Any, kind: type, depth: int) -> Any:
+        if kind is Handle:
+            return ["o", value.handle_number, value.handle_type]
+        return super().rarer(value, kind, depth)
+
+
+class Run:
+    """One script against one child."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.decoder = Decoder(lambda number, name: Handle(self, number, name))
+        self.passed: set[int] = set()
+        self.tainted = ""
+        self.dead: BaseException | None = None
+        self.raised: BaseException | None = None
+        self.raised_text = ""
+        self.last: tuple[str, tuple[Any, ...], dict[str, Any]] | None = None
+        self.got: Any = None
+        self.got_text: str | None = None  # where there is no value: what happened instead
+
+    def call(self, target: str | int, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        self.last, self.got, self.got_text = (name, args, kwargs), None, "no answer"
+        value = self.ask(CALL, target, "", self.pack(args, kwargs), args)
+        self.got, self.got_text = value, None
+        return value
+
+    def pack(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes | str:
+        try:
+            return marshal.dumps((args, kwargs))
+        except ValueError:
+            encoder = HandleEncoder([], 1 << 26)
+            tree = encoder.encode((args, kwargs))
+            if encoder.objects:
+                name = type(encoder.objects[0]).__name__
+                raise self.end(Ended("refused", f"the tests pass a {name}, which cannot be sent")) from None
+            return json.dumps(tree)
+
+    def end(self, stop: BaseException) -> BaseException:
+        """Remember how the program ended, for a script that catches everything."""
+        self.dead = stop
+        return stop
+
+    def ask(self, operation: int, target: str | int, detail: str, raw: bytes | str, args: tuple[Any, ...] = ()) -> Any:
+        if self.dead is not None:
+            raise self.dead
+        try:
+            self.session.send(marshal.dumps((operation, target, detail, raw)))
+            answer = self.session.answer()
+            return self.value(answer, args)
+        except (Ended, HungUp) as stop:
+            raise self.end(stop)  # noqa: B904  the same object
+        except Damaged as error:
+            raise self.end(undamaged(error)) from error
+
+    def value(self, answer: list[Any], args: tuple[Any, ...]) -> Any:
+        kind = answer[0]
+        if kind == "v" and len(answer) in (2, 3):
+            value = self.decoder.decode(answer[1])
+            if len(answer) == 3 and type(answer[2]) is list:
+                for ours, tree in zip(args, answer[2], strict=False):
+                    write_back(ours, self.decoder.decode(tree))
+            return value
+        if kind == "e" and len(answer) == 4:
+            ended = self.session.failed(answer)
+            if ended.status != "exception":
+                raise ended
+            self.raised, self.raised_text = self.session.rebuilt(answer), ended.reason
+            self.got_text = ended.reason
+            raise self.raised
+        if kind == "large":
+            raise Ended("output_limit", str(answer[1])[:TEXT_CHARS])
+        raise Ended("crashed", "broke the protocol: unexpected answer")
+
+
+def write_back(ours: Any, changed: Any) -> None:
+    """Do to our argument, in place, what the candidate did to its copy."""
+    if type(ours) is not type(changed):
+        return
+    if isinstance(ours, list):
+        kept = [merged(old, new) for old, new in zip(ours, changed, strict=False)]
+        ours[:] = kept + changed[len(kept) :]
+    elif isinstance(ours, dict):
+        merged_items = {key: merged(ours.get(key), value) for key, value in changed.items()}
+        ours.clear()
+        ours.update(merged_items)
+    elif isinstance(ours, set):
+        ours.clear()
+        ours.update(changed)
+    elif isinstance(ours, bytearray):
+        ours[:] = changed
+
+
+def merged(old: Any, new: Any) -> Any:
+    """Keep the identity of a nested mutable object, with its new content."""
+    if isinstance(old, (list, dict, set, bytearray)) and type(old) is type(new):
+        write_back(old, new)
+        return old
+    return new
+
+
+class CountAsserts(ast.NodeTransformer):
+    """Puts a call behind every assert that notes that it held."""
+
+    def __init__(self) -> None:
+        self.asserts: list[ast.Assert] = []
+
+    def visit_Assert(self, node: ast.Assert) -> list[ast.stmt]:
+        index = len(self.asserts)
+        self.asserts.append(node)
+        note = ast.Expr(ast.Call(ast.Name(PASSED, ast.Load()), [ast.Constant(index)], []))
+        return [node, ast.fix_missing_locations(ast.copy_location(note, node))]
+
+
+class Prepared:
+    """A script, parsed and compiled once for all samples of its problem."""
+
+    def __init__(self, text: str) -> None:
+        tree = ast.parse(text, FILE)
+        counter = CountAsserts()
+        self.free = free_names(tree)
+        self.code: CodeType = compile(counter.visit(tree), FILE, "exec", dont_inherit=True)
+        self.asserts = [(node.lineno, node.end_lineno or node.lineno) for node in counter.asserts]
+        self.lines = text.splitlines()
+
+    def source(self, line: int) -> str:
+        """Return the text of the assert that stands on a line."""
+        for first, last in self.asserts:
+            if first <= line <= last:
+                return cut(" ".join(part.strip() for part in self.lines[first - 1 : last]))
+        return cut(self.lines[line - 1].strip()) if 0 < line <= len(self.lines) else ""
+
+
+def free_names(tree: ast.Module) -> set[str]:
+    """Return names that a script reads and nowhere binds."""
+    read: set[str] = set()
+    bound: set[str] = set(dir(builtins))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            (read if isinstance(node.ctx, ast.Load) else bound).add(node.id)
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)):
+            bound.add(node.name)
+        elif isinstance(node, ast.arg):
+            bound.add(node.arg)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            bound.update((alias.asname or alias.name).split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ExceptHandler) and node.name:
+            bound.add(node.name)
+    return read - bound
+
+
+class Scripts:
+    """The scripts seen so far, and how one is run."""
+
+    def __init__(self) -> None:
+        self.prepared: dict[str, Prepared] = {}
+        self.prompts: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def prepare(self, text: str) -> Prepared:
+        found = self.prepared.get(text)
+        if found is None:
+            if len(self.prepared) >= CACHED:
+                self.prepared.clear()
+            try:
+                found = Prepared(text)
+            except (SyntaxError, ValueError) as error:
+                raise Ended("infrastructure", f"the test script cannot be compiled: {error}") from error
+            self.prepared[text] = found
+        return found
+
+    def definitions(self, prompt: str, entry_point: str) -> dict[str, Any]:
+        """Return what the problem's trusted text defines beside the entry point."""
+        key = (prompt, entry_point)
+        names = self.prompts.get(key)
+        if names is None:
+            if len(self.prompts) >= CACHED:
+                self.prompts.clear()
+            names = {"__name__": "prompt"}
+            for text in (prompt, prompt + "\n    pass\n"):  # a header without docstring is not yet a function
+                with suppress(SyntaxError):
+                    exec(compile(text, "<prompt>", "exec", dont_inherit=True), names)  # noqa: S102  benchmark text
+                    break
+            names.pop(entry_point, None)
+            self.prompts[key] = names
+        return names
+
+    def run(self, session: Session, program: dict[str, Any], outcome: Any) -> None:
+        """Run the script; note in `outcome` what failed. Raises Ended or HungUp when the program came to an end."""
+        checks, entry_point = program["checks"], program["entry_point"]
+        prepared = self.prepare(checks["text"])
+        outcome.n_checks = len(prepared.asserts)
+        run = Run(session)
+        names = dict(self.definitions(program["prompt"], entry_point)) if program["prompt"] else {}
+        names["__name__"] = "tests"
+        for name in prepared.free - names.keys():
+            if name in sys.stdlib_module_names:
+                names[name] = importlib.import_module(name)
+            elif checks["style"] == "asserts":
+                names[name] = Proxy(run, name)
+        candidate = Proxy(run, entry_point)
+        names[entry_point] = names["candidate"] = candidate
+        names[PASSED] = run.passed.add
+        try:
+            session.loaded()
+            random.seed(0)
+            exec(prepared.code, names)  # noqa: S102  the benchmark's own text, in the judge
+            if checks["style"] == "check":
+                names["check"](candidate)
+        except Exception as error:  # noqa: BLE001  a test may fail in any way; every way is a failure
+            self.failed(run, prepared, error, checks, outcome)
+        except (Ended, HungUp) as stop:
+            run.dead = stop
+        outcome.n_passed = len(run.passed)
+        if run.dead is not None:
+            text = run.dead.reason if isinstance(run.dead, Ended) else "no answer"
+            if run.last is not None:
+                outcome.first_fail = [show_call(*run.last), text, "an answer", seen(run, checks)]
+            raise run.dead
+        if run.tainted:
+            outcome.fail("wrong", run.tainted, failure(run, "", checks))
+        elif outcome.status == "passed":
+            outcome.n_passed = outcome.n_checks
+
+    def failed(self, run: Run, prepared: Prepared, error: Exception, checks: dict[str, Any], outcome: Any) -> None:
+        expected = prepared.source(line_of(error.__traceback__))
+        if error is run.raised:
+            outcome.fail("exception", run.raised_text, failure(run, expected, checks))
+        elif isinstance(error, AssertionError):
+            outcome.fail("wrong", "an assertion failed", failure(run, expected, checks))
+        else:
+            reason = f"the tests could not use what was returned: {type(error).__name__}: {error}"
+            outcome.fail("wrong", reason, failure(run, expected, checks))
+
+    def count(self, checks: dict[str, Any]) -> int:
+        try:
+            return len(self.prepare(checks["text"]).asserts)
+        except Ended:
+            return 0
+
+
+def failure(run: Run, expected: str, checks: dict[str, Any]) -> list[Any] | None:
+    if run.last is None:
+        return ["", "no call was made", expected, False]
+    got = run.got_text if run.got_text is not None else show(run.got)
+    return [show_call(*run.last), got, expected, seen(run, checks)]
+
+
+def seen(run: Run, checks: dict[str, Any]) -> bool:
+    """Whether the last call is one that the problem's text shows."""
+    try:
+        return run.last is not None and marshal.dumps(run.last[1], 0) in checks["visible"]
+    except ValueError:
+        return False
+
+
+def line_of(trace: TracebackType | None) -> int:
+    """Return the last line of the script that an exception passed."""
+    line = 0
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == FILE:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line

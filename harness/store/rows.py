@@ -1,0 +1,63 @@
+"""Result rows as JSON lines: the product of a run, from which every table is made."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from harness.errors import StoreError
+from harness.types import Row, Spent
+
+
+def row_to_json(row: Row) -> dict[str, Any]:
+    return dataclasses.asdict(row)
+
+
+def row_from_json(content: dict[str, Any]) -> Row:
+    fields: dict[str, Any] = dict(content)
+    fields["spent"] = Spent(**content["spent"])
+    fields["correct"], fields["levels"] = tuple(content["correct"]), tuple(content["levels"])
+    return Row(**fields)
+
+
+def write_lines(path: Path, lines: Iterable[dict[str, Any]]) -> None:
+    """Write JSON lines atomically: a reader sees the old file or the new one, never half of one."""
+    write_text(path, "".join(json.dumps(line, sort_keys=True, ensure_ascii=False) + "\n" for line in lines))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically and make it last."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}.new")
+    try:
+        with draft.open("w", encoding="utf-8", errors="surrogatepass") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        draft.replace(path)
+    except OSError as err:
+        draft.unlink(missing_ok=True)
+        raise StoreError(
+            f"{path}: {err.strerror}. Mend this and run the same command again; finished steps are kept."
+        ) from err
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Return the rows of a run folder's `rows.jsonl`.
+
+    Raises StoreError with the line that does not hold a row.
+    """
+    if not path.is_file():
+        raise StoreError(f"{path}: no rows here. Expected the folder of a finished run; `harness compare` writes one.")
+    rows: list[Row] = []
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="surrogatepass").splitlines(), 1):
+        try:
+            rows.append(row_from_json(json.loads(line)))
+        except (ValueError, TypeError, KeyError) as err:
+            raise StoreError(
+                f"{path}:{number}: not a result row ({err}). Run the command of this run again; it is written anew."
+            ) from err
+    return rows

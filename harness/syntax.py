@@ -1,0 +1,201 @@
+"""Python source as syntax: parse, strip and compare it without running it. It knows no problem and no model."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+import warnings
+
+LARGEST = 256 * 1024  # characters; beyond this a text is no answer, and the parser's time is not ours to give
+
+
+def tree_of(code: str) -> ast.Module:
+    """Parse a program; SyntaxError or ValueError for what is none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # "\\d" in a model's regular expression is not our user's concern
+        try:
+            return ast.parse(code)
+        except (RecursionError, MemoryError) as error:  # nested too deeply
+            raise SyntaxError(str(error) or type(error).__name__) from None
+
+
+def parse(code: str) -> ast.Module | None:
+    """Parse a program, or the indented body of one; None for what is not Python."""
+    if len(code) > LARGEST:
+        return None
+    for text in (code, "if True:\n" + code):
+        try:
+            return tree_of(text)
+        except (SyntaxError, ValueError):
+            continue
+    return None
+
+
+def function_named(tree: ast.Module, name: str) -> ast.FunctionDef | None:
+    """Return the function that the name means once the module has run: the last one defined at the top level."""
+    found = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name]
+    return found[-1] if found else None
+
+
+def docstring_of(node: ast.AST) -> ast.Expr | None:
+    """Return the statement that is the node's docstring."""
+    if not isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) or not node.body:
+        return None
+    first = node.body[0]
+    if not isinstance(first, ast.Expr) or not isinstance(first.value, ast.Constant):
+        return None
+    return first if isinstance(first.value.value, str) else None
+
+
+def strip_comments(code: str) -> str:
+    """Remove comments, and lines that held nothing else; no other character goes. Unreadable code is unchanged."""
+    lines = code.splitlines(keepends=True)
+    try:
+        comments = [t for t in tokenize.generate_tokens(io.StringIO(code).readline) if t.type == tokenize.COMMENT]
+    except (tokenize.TokenError, SyntaxError):
+        return code
+    if len(lines) != len(io.StringIO(code).readlines()):  # exotic line separators: positions would not agree
+        return code
+    for token in comments:
+        row, column = token.start
+        line = lines[row - 1]
+        before = line[:column].rstrip()
+        lines[row - 1] = before + line[column + len(token.string) :] if before else ""
+    return "".join(lines)
+
+
+def strip_docstrings(code: str) -> str:
+    """Remove the docstrings of modules, classes and functions; a body that held nothing else becomes `pass`."""
+    tree = parse(code)
+    if tree is None or code.count("\r"):
+        return code
+    lines = code.split("\n")
+    wrapped = 0 if plain(code) else 1  # an indented body was parsed one line lower
+    for node in reversed(list(ast.walk(tree))):
+        text = docstring_of(node)
+        if text is None:
+            continue
+        assert isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        first, last = text.lineno - 1 - wrapped, (text.end_lineno or text.lineno) - 1 - wrapped
+        before = lines[first].encode()[: text.col_offset].decode()
+        after = lines[last].encode()[text.end_col_offset :].decode().lstrip(" \t;")
+        only = len(node.body) == 1 and not isinstance(node, ast.Module)
+        if only:
+            lines[first : last + 1] = [before + "pass" + ("  " + after if after else "")]
+        elif before.strip() or after:
+            lines[first : last + 1] = [before + after]
+        else:
+            del lines[first : last + 1]
+    return "\n".join(lines)
+
+
+def plain(code: str) -> bool:
+    """Tell whether the code parses as it stands, without being taken for the body of something."""
+    try:
+        tree_of(code)
+    except (SyntaxError, ValueError):
+        return False
+    return True
+
+
+class Normalised(ast.NodeTransformer):
+    """Drops what does not change what a program does: docstrings and annotations."""
+
+    def visit(self, node: ast.AST) -> ast.AST | None:
+        text = docstring_of(node)
+        if text is not None:
+            assert isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+            node.body = node.body[1:]
+        if isinstance(node, ast.arg):
+            node.annotation = None
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            node.returns = None
+        if isinstance(node, ast.AnnAssign):
+            if node.value is None:
+                return None
+            node = ast.Assign(targets=[node.target], value=node.value)
+        self.generic_visit(node)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            node.body = [statement for statement in node.body if not isinstance(statement, ast.Pass)]
+        return node
+
+
+def normalised(tree: ast.Module) -> ast.Module:
+    """Return the tree without what does not matter; the tree given is used up."""
+    found = Normalised().visit(tree)
+    assert isinstance(found, ast.Module), found
+    return found
+
+
+def normal_form(code: str) -> str | None:
+    """Return a text that two programs share if they differ only in layout, comments, docstrings and annotations."""
+    tree = parse(code)
+    if tree is None:
+        return None
+    try:
+        return ast.dump(normalised(tree))
+    except RecursionError:
+        return None
+
+
+def same_ast(a: str, b: str) -> bool:
+    """Tell whether two programs (or two bodies) have the same normalised syntax tree; unreadable ones never do."""
+    first = normal_form(a)
+    return first is not None and first == normal_form(b)
+
+
+def function_forms(code: str) -> tuple[str, ...]:
+    """Return the normalised tree of every function in the code, with the names that it binds itself numbered."""
+    tree = parse(code)
+    if tree is None:
+        return ()
+    try:
+        functions = [node for node in ast.walk(normalised(tree)) if isinstance(node, ast.FunctionDef)]
+        return tuple(renamed(node) for node in functions)
+    except RecursionError:
+        return ()
+
+
+def renamed(function: ast.FunctionDef) -> str:
+    """Dump a function with its own names (itself, parameters, variables) replaced by their order of appearance."""
+    own = {function.name}
+    for node in ast.walk(function):
+        if isinstance(node, ast.arg):
+            own.add(node.arg)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            own.add(node.id)
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef) or (isinstance(node, ast.ExceptHandler) and node.name):
+            own.add(str(node.name))
+    order: dict[str, str] = {}
+
+    def numbered(match: re.Match[str]) -> str:
+        name = match.group(2)
+        return f"{match.group(1)}'{order.setdefault(name, f'v{len(order)}')}'" if name in own else match.group(0)
+
+    # These fields hold identifiers. A string constant that reads like one is renumbered alike in equal functions.
+    return re.sub(r"\b((?:id|arg|name)=)'([^']*)'", numbered, ast.dump(function))
+
+
+def bound(statement: ast.stmt) -> set[str]:
+    """Return the names that a top-level statement binds, at whatever depth it does."""
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return {statement.name}
+    names: set[str] = set()
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            names.add(node.id)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.alias):
+            names.add((node.asname or node.name).partition(".")[0])
+    return names
+
+
+def defines(code: str, entry_point: str) -> bool:
+    """Tell whether the code binds the name at its top level; for unreadable code, whether a `def` line says so."""
+    tree = parse(code) if plain(code) else None
+    if tree is None:
+        return re.search(rf"^(async )?def {re.escape(entry_point)}\b", code, re.MULTILINE) is not None
+    return entry_point in {name for statement in tree.body for name in bound(statement)}

@@ -1,0 +1,142 @@
+"""What recipes ask a teacher, and what comes back: typed requests and one kind of answer. It knows no teacher."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal, TypeAlias
+
+from harness.content import content_hash
+from harness.store.keys import Json
+from harness.types import Problem
+
+RequestKind = Literal["solve", "corrupt", "refine", "pose", "judge"]
+KINDS: tuple[RequestKind, ...] = ("solve", "corrupt", "refine", "pose", "judge")
+
+Fault = Literal["syntax", "logic", "type", "name", "timeout"]
+FAULTS: tuple[Fault, ...] = ("syntax", "logic", "type", "name", "timeout")
+
+Mode = Literal["rarer", "similar", "uniform"]
+MODES: tuple[Mode, ...] = ("rarer", "similar", "uniform")
+
+RUBRIC: tuple[float, ...] = (2.0, 1.0, 1.0, 1.0, 1.0)
+"""Most points for basic function, boundary cases, coverage of the requirements, readability, coding practice."""
+
+
+@dataclass(frozen=True)
+class Solve:
+    """Solve a problem. A new `index` is a new draw of the same question."""
+
+    problem: Problem
+    index: int = 0
+    temperature: float = 0.0
+    kind: ClassVar[RequestKind] = "solve"
+
+    @property
+    def drawn(self) -> bool:
+        """Whether the answer is drawn at random, so that it may differ between seeds."""
+        return self.temperature > 0
+
+
+@dataclass(frozen=True)
+class Corrupt:
+    """Write a faulty counterpart of a correct program, with a fault of the named type."""
+
+    problem: Problem
+    correct: str  # the whole program
+    fault: Fault
+    index: int = 0
+    kind: ClassVar[RequestKind] = "corrupt"
+    drawn: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class Refine:
+    """Repair an attempt, staying as near to it as possible."""
+
+    problem: Problem
+    attempt: str  # the completion, or the whole program
+    feedback: str  # what running it showed
+    direct: str = ""  # the teacher's own program, where it is shown again
+    index: int = 0
+    kind: ClassVar[RequestKind] = "refine"
+
+    @property
+    def drawn(self) -> bool:
+        """Whether the answer is drawn at random: the first one is not."""
+        return self.index > 0
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Write a new problem: rarer than `like` in the same domain, similar to it, or (without it) any."""
+
+    like: Problem | None
+    mode: Mode
+    index: int = 0
+    kind: ClassVar[RequestKind] = "pose"
+    drawn: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Score an attempt by the rubric."""
+
+    problem: Problem
+    attempt: str  # the completion, or the whole program
+    index: int = 0
+    kind: ClassVar[RequestKind] = "judge"
+
+    @property
+    def drawn(self) -> bool:
+        """Whether the answer is drawn at random: the first one is not."""
+        return self.index > 0
+
+
+Request: TypeAlias = "Solve | Corrupt | Refine | Pose | Judge"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A teacher's answer. What it could not give is None, and `reason` says why."""
+
+    kind: RequestKind
+    text: str  # as the teacher wrote it
+    code: str | None  # the whole program
+    problem: Problem | None  # of `pose`
+    scores: tuple[float | None, ...] | None  # of `judge`: one per rule of the rubric, None where not applicable
+    tokens_in: int
+    tokens_out: int
+    usd: float
+    finish_reason: str
+    reason: str = ""
+
+
+def request_key(request: Request) -> dict[str, Json]:
+    """Return all that determines an answer beside teacher and seed, as plain JSON data."""
+    key: dict[str, Json] = {"kind": request.kind, "index": request.index}
+    match request:
+        case Solve():
+            return {**key, "problem": content_hash(request.problem), "temperature": float(request.temperature)}
+        case Corrupt():
+            problem = content_hash(request.problem)
+            return {**key, "problem": problem, "correct": request.correct, "fault": request.fault}
+        case Refine():
+            texts: dict[str, Json] = {
+                "attempt": request.attempt,
+                "feedback": request.feedback,
+                "direct": request.direct,
+            }
+            return {**key, "problem": content_hash(request.problem), **texts}
+        case Pose():
+            like = None if request.like is None else content_hash(request.like)
+            return {**key, "like": like, "mode": request.mode}
+        case Judge():
+            return {**key, "problem": content_hash(request.problem), "attempt": request.attempt}
+
+
+def rubric_total(scores: tuple[float | None, ...] | None) -> float | None:
+    """Return the sum of the scores, 0 to 6; None where a rule is missing."""
+    if scores is None or len(scores) != len(RUBRIC):
+        return None
+    known = [min(max(score, 0.0), most) for score, most in zip(scores, RUBRIC, strict=True) if score is not None]
+    return sum(known) if len(known) == len(RUBRIC) else None

@@ -1,0 +1,165 @@
+"""The sentences of the command line: what a command will do, what is there to choose, how an evaluation went."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness import catalog
+from harness.benchmarks.registry import available
+from harness.config import Budget, Command, Run, presets
+from harness.display import clock
+from harness.evaluate import Evaluation
+from harness.plan import ATTEMPTS_PASS, Forecast
+from harness.runs import read_facts
+from harness.stats import power
+from harness.store.rows import read_rows
+from harness.types import Row
+from reports.checks import settings_label
+from reports.table import Table, build
+
+DISCORDANT = 0.2  # share of problems on which two students differ, assumed before any is known
+
+
+def opening(command: Command, level: str, missing: Sequence[str]) -> Iterator[str]:
+    """Yield what a command works with, before anything is spent."""
+    run = command.run
+    size = f" of {run.cycles * run.budget.examples}" if run.problems == "pipelines" else ""
+    yield f"student     {run.student} on {run.device}, {run.threads} thread(s) a cell"
+    yield f"teacher     {run.teacher}"
+    yield f"problems    {run.problems}{size}, seeds {', '.join(map(str, run.seed))}"
+    yield f"benchmark   {', '.join(run.benchmark)}, pass@{','.join(map(str, run.k))} after each of {run.cycles} cycles"
+    yield f"budget      {budget_text(run.budget)}"
+    yield f"sandbox     {level}"
+    for one in missing:
+        yield f"            refused here: {one}"
+    yield f"run         {command.folder()}"
+
+
+def budget_text(budget: Budget) -> str:
+    limits = [f"{budget.examples:,} examples", f"{budget.updates:,} updates"]
+    limits += [f"{budget.attempts:,} attempts"] if budget.attempts else []
+    limits += [f"{budget.teacher_calls:,} teacher calls"] if budget.teacher_calls else []
+    limits += [f"{budget.teacher_usd:g} USD"] if budget.teacher_usd else []
+    return f"{', '.join(limits)} per cycle; teacher calls {'as above' if budget.teacher_calls else 'not limited'}"
+
+
+def plan(command: Command, forecasts: Sequence[Forecast], workers: int, sizes: Sequence[int]) -> Iterator[str]:
+    """Yield what would run, be spent and be detectable."""
+    yield ""
+    yield f"{'cell':<34}{'calls':>8}{'attempts':>10}{'judged':>9}{'updates':>9}{'time':>9}"
+    for one in forecasts:
+        yield (
+            f"{one.name[:33]:<34}{one.spent.teacher_calls:>8,}{one.spent.student_samples:>10,}"
+            f"{one.units.get('verdicts', 0):>9,}{one.spent.updates:>9,}{clock(one.seconds):>9}"
+        )
+    total = sum(one.seconds for one in forecasts)
+    longest = max(one.seconds for one in forecasts)
+    yield ""
+    yield (
+        f"About {clock(max(longest, total / workers))} on {workers} core(s) if nothing is recorded yet; "
+        "what is recorded costs nothing."
+    )
+    yield (
+        f"Times are the embedded student's. Counts assume that {ATTEMPTS_PASS:.0%} of the attempts pass and that "
+        "the teacher answers as asked."
+    )
+    for name, size in zip(command.run.benchmark, sizes, strict=True):
+        effect = 100 * power.detectable(size, DISCORDANT)
+        yield (
+            f"Detectable on {name} with 80 % power: {effect:.1f} points between two checkpoints, if {DISCORDANT:.0%} "
+            f"of its {size} problems are decided differently."
+        )
+    if len(command.run.seed) == 1:
+        yield "One seed decides nothing about a recipe. Say seed=0,1,2 or more."
+
+
+def table_of(command: Command, rows: Sequence[Row], timings: Sequence[dict[str, Any]]) -> Table:
+    run = command.run
+    return build(
+        rows,
+        reference=run.reference,
+        seconds=seconds_of(timings),
+        ks=run.k,
+        budget=budget_text(run.budget),
+        command=f"harness compare {' '.join(command.words)}",
+    )
+
+
+def table_of_folder(folder: Path) -> Table:
+    """Return the table of a finished run from its folder alone."""
+    rows, facts = read_rows(folder / "rows.jsonl"), read_facts(folder)
+    lines = (folder / "timings.jsonl").read_text(encoding="utf-8").splitlines()
+    seconds = seconds_of([json.loads(line) for line in lines])
+    budget = budget_text(Budget(**facts["budget"]))
+    return build(
+        rows, reference=facts["reference"], seconds=seconds, ks=facts["k"], budget=budget, command=facts["command"]
+    )
+
+
+def seconds_of(timings: Sequence[dict[str, Any]]) -> dict[tuple[str, str, int | None], float]:
+    """Return each cell's seconds at its last cycle: of the steps it needed, evaluation left out."""
+    return {(one["recipe"], settings_label(one["settings"]), one["seed"]): one["seconds"] for one in timings}
+
+
+def evaluation(found: Evaluation) -> Iterator[str]:
+    """Yield how a file of completions scored, and all that the score depends on."""
+    asked = found.problems + len(found.missing)
+    yield f"{found.benchmark} v{found.version}: {found.samples} samples of {found.problems} of {asked} problems"
+    for k, one in found.pass_at_k.items():
+        interval = f"[{100 * one.low:.1f}, {100 * one.high:.1f}]"
+        yield f"  pass@{k:<4} {100 * one.value:5.1f} %  {interval}  95 % interval over problems"
+    for k, why in found.without.items():
+        yield f"  pass@{k:<4}     -    {why}"
+    yield f"  verdicts  {', '.join(f'{count} {status}' for status, count in found.statuses.items())}"
+    if found.in_process:
+        yield f"  {found.in_process} samples were tested inside the candidate's own process"
+    if found.missing:
+        shown = ", ".join(found.missing[:5]) + (", ..." if len(found.missing) > 5 else "")
+        yield f"  missing   {len(found.missing)} problems, not in the score: {shown}"
+    slow = found.slowest[:3]
+    yield f"  slowest   {'; '.join(f'{one.problem_id} {one.cpu_s:.2f} s CPU ({one.status})' for one in slow)}"
+    yield f"rule {found.rule}; isolation {found.level}; data {found.digest[:12]}"
+    yield f"Results: {found.results}"
+
+
+def listing() -> Iterator[str]:
+    """Yield recipes with their keys, benchmarks, presets and the run's keys with their defaults."""
+    for folder, names in catalog.names().items():
+        yield f"{folder}:"
+        for name in names:
+            recipe = catalog.find(name)
+            yield f"  {name:<14}{recipe.summary[:62]}"
+            yield from wrapped(f"{key}={value}" for key, value in leaves(recipe.config))
+    yield "benchmarks:"
+    yield f"  {', '.join(available())}"
+    yield "presets:"
+    yield f"  {', '.join(presets())}"
+    yield "keys:"
+    yield from wrapped(f"{key}={value}" for key, value in leaves(Run()))
+
+
+def wrapped(words: typing.Iterable[str], width: int = 78) -> Iterator[str]:
+    """Yield indented lines of words, broken only between words."""
+    line = "   "
+    for word in words:
+        if len(line) + 1 + len(word) > width and line.strip():
+            yield line
+            line = "   "
+        line = f"{line} {word}"
+    if line.strip():
+        yield line
+
+
+def leaves(config: Any, at: str = "") -> Iterator[tuple[str, str]]:
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            yield from leaves(value, f"{at}{field.name}.")
+        else:
+            shown = ",".join(map(str, typing.cast(tuple[Any, ...], value))) if isinstance(value, tuple) else str(value)
+            yield f"{at}{field.name}", shown

@@ -1,0 +1,189 @@
+"""The subclass of transformers' Trainer that every fit runs on: it overrides the loss, and nothing else.
+
+Importing this module loads torch and transformers; `trainer.fit` does so when it is called.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.utils.data import Dataset
+from transformers.trainer import Trainer
+from transformers.trainer_callback import PrinterCallback, TrainerCallback
+from transformers.training_args import TrainingArguments
+
+from harness.errors import TrainingError
+from harness.students.logp import token_logp
+from harness.training import losses
+from harness.training.batches import MicroBatch, TokenRow, collate
+from harness.training.objective import Objective
+from harness.training.schedule import Schedule
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+NLL = "nll"
+
+
+@dataclass(frozen=True)
+class Term:
+    """One term of the objective over a micro-batch."""
+
+    total: torch.Tensor
+    count: int  # tokens or pairs that `total` sums over
+    weight: float
+
+
+class Layout(Dataset[dict[str, Any]]):
+    """The micro-batches of the whole fit in order, each with the counts of its whole optimiser step."""
+
+    def __init__(
+        self, rows: Sequence[TokenRow], batches: Sequence[Sequence[int]], micro_batches: int, pad: int
+    ) -> None:
+        self.rows, self.batches, self.micro_batches, self.pad = rows, batches, micro_batches, pad
+
+    def __len__(self) -> int:
+        return len(self.batches) * self.micro_batches
+
+    def __getitem__(self, place: int) -> dict[str, Any]:
+        update, part = divmod(place, self.micro_batches)
+        step = [self.rows[index] for index in self.batches[update]]
+        width = len(step) // self.micro_batches
+        here = step[part * width : (part + 1) * width]
+        return collate(here, self.pad).as_inputs() | {
+            "tokens": sum(len(row.completion) for row in step),
+            "pairs": sum(row.rejected is not None for row in step),
+            "examples": [row.example for row in here],
+        }
+
+
+def objective_terms(objective: Objective, logp: torch.Tensor, batch: MicroBatch) -> dict[str, Term]:
+    """Return every term of the objective by name; `logp` [S, L-1] of the batch's sequences."""
+    rows = batch.weights.shape[0]  # B
+    total, count = losses.nll(logp[:rows], batch.mask[:rows], batch.weights)
+    terms = {NLL: Term(total, int(count), 1.0)}
+    contrast = objective.contrast
+    if contrast is not None and len(batch.paired) > 0:
+        mask = batch.mask if contrast.tokens == "all" else batch.mask & ~batch.ends
+        s = losses.mean_logp(logp, mask)  # [S]; the completion's own forward pass serves both terms
+        total, count = losses.margin(s[:rows][batch.paired], s[rows:], contrast.margin)
+        terms[contrast.name] = Term(total, count, contrast.weight)
+    return terms
+
+
+class Distiller(Trainer):
+    """transformers' Trainer with our objective in place of the model's own loss."""
+
+    loss_is_scaled_for_ga = True  # every term is divided by the count of the whole optimiser step
+
+    def __init__(self, objective: Objective, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.objective = objective
+        self.sums: dict[str, float] = {}  # of each term since the last mark
+        self.counts: dict[str, int] = {}
+
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> torch.Tensor:
+        assert not return_outputs, "the trainer never evaluates"
+        batch = MicroBatch.from_inputs(inputs)
+        logp = token_logp(model, batch.ids, batch.mask)  # [S, L-1]
+        loss = torch.zeros((), device=logp.device)
+        for name, term in objective_terms(self.objective, logp, batch).items():
+            value = term.total.item()
+            if not math.isfinite(value):
+                raise TrainingError(
+                    f"{name} is {value} in update {self.state.global_step + 1}, batch of examples {inputs['examples']};"
+                    " lower the learning rate or look for a broken example there"
+                )
+            loss = loss + term.weight * term.total / inputs["tokens" if name == NLL else "pairs"]
+            self.sums[name] = self.sums.get(name, 0.0) + value
+            self.counts[name] = self.counts.get(name, 0) + term.count
+        return loss
+
+    def mean_terms(self) -> dict[str, float]:
+        """Return the mean of each term since the last call, and start anew."""
+        means = {name: total / self.counts[name] for name, total in self.sums.items()}
+        self.sums, self.counts = {}, {}
+        return means
+
+
+class Marker(TrainerCallback):
+    """Tells progress after every update, and after chosen ones hands over."""
+
+    def __init__(self, marks: Sequence[int], write: Callable[[int], None], progress: Callable[[int], None]) -> None:
+        self.marks, self.write, self.progress = frozenset(marks), write, progress
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.progress(state.global_step)
+        if state.global_step in self.marks:
+            self.write(state.global_step)
+
+
+def build(
+    model: PreTrainedModel,
+    objective: Objective,
+    schedule: Schedule,
+    seed: int,
+    layout: Layout,
+    scratch: str,
+) -> Distiller:
+    """Assemble the trainer with a fresh optimiser."""
+    arguments = TrainingArguments(
+        output_dir=scratch,
+        per_device_train_batch_size=1,  # one item of the layout is one micro-batch
+        gradient_accumulation_steps=schedule.micro_batches,
+        max_steps=schedule.updates,
+        train_sampling_strategy="sequential",
+        remove_unused_columns=False,
+        max_grad_norm=schedule.clip,
+        seed=seed,
+        use_cpu=schedule.device == "cpu",
+        bf16=schedule.device == "cuda",
+        use_cache=bool(getattr(model.config, "use_cache", True)),  # written into the marks; training itself uses none
+        save_strategy="no",
+        logging_strategy="no",
+        report_to=[],
+        disable_tqdm=True,
+        dataloader_pin_memory=schedule.device == "cuda",
+    )
+    optimizer = torch.optim.AdamW(
+        parameter_groups(model, schedule.weight_decay),
+        lr=schedule.learning_rate,
+        betas=schedule.betas,
+        fused=True,
+    )
+    rates = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule.rate)
+    trainer = Distiller(
+        objective,
+        model=model,
+        args=arguments,
+        train_dataset=layout,
+        data_collator=first,
+        optimizers=(optimizer, rates),
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def parameter_groups(model: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Decay matrices only; norms and biases are not pulled to zero."""
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return [
+        {"params": [parameter for parameter in trained if parameter.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [parameter for parameter in trained if parameter.ndim < 2], "weight_decay": 0.0},
+    ]
+
+
+def first(items: list[dict[str, Any]]) -> dict[str, Any]:
+    """Collate a list of one item: the layout has already made it a batch."""
+    assert len(items) == 1, f"{len(items)} items"
+    return items[0]

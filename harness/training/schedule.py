@@ -1,0 +1,66 @@
+"""How long, how fast and on what a fit trains, and what it reports at its marks; plain values, no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import TrainingError
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The optimiser's side of a fit. Exactly `updates` × `batch` rows are visited, whatever the data set's size."""
+
+    updates: int  # optimiser steps
+    batch: int = 16  # examples per update; a pair counts as one
+    learning_rate: float = 2e-3
+    warmup: int = 10  # updates of linear rise
+    final_ratio: float = 0.05  # of the learning rate, where the linear fall ends
+    betas: tuple[float, float] = (0.9, 0.98)
+    weight_decay: float = 0.01
+    clip: float = 1.0  # largest norm of the gradient
+    max_tokens: int = 2048  # longest sequence, prompt and end token included; longer ones are refused, never cut
+    threads: int = 1
+    device: str = "cpu"  # or "cuda": the one visible device
+    marks: tuple[int, ...] = ()  # update counts at which the model is written out; none: after the last
+    micro_batches: int = 1  # forward passes an update is split into, to save memory
+
+    def __post_init__(self) -> None:
+        for name in ("updates", "batch", "max_tokens", "threads", "micro_batches"):
+            if getattr(self, name) < 1:
+                raise TrainingError(f"schedule {name} is {getattr(self, name)}; expected 1 or more")
+        if self.batch % self.micro_batches:
+            raise TrainingError(f"schedule batch {self.batch} is not a multiple of micro_batches {self.micro_batches}")
+        if self.learning_rate <= 0 or self.warmup < 0 or not 0 <= self.final_ratio <= 1:
+            raise TrainingError(
+                f"schedule learning_rate {self.learning_rate}, warmup {self.warmup}, final_ratio {self.final_ratio};"
+                " expected above 0, 0 or more, and 0 to 1"
+            )
+        if self.device not in ("cpu", "cuda"):
+            raise TrainingError(f"schedule device is {self.device!r}; expected 'cpu' or 'cuda'")
+        if list(self.marks) != sorted(set(self.marks)) or any(not 1 <= mark <= self.updates for mark in self.marks):
+            raise TrainingError(f"schedule marks are {self.marks}; expected rising update counts in 1..{self.updates}")
+
+    @property
+    def all_marks(self) -> tuple[int, ...]:
+        """Return the marks asked for, or the one after the last update."""
+        return self.marks or (self.updates,)
+
+    def rate(self, done: int) -> float:
+        """Return the learning rate, as a share of its peak, of the update that follows `done` finished ones."""
+        if done < self.warmup:
+            return (done + 1) / (self.warmup + 1)
+        left = (self.updates - done) / max(1, self.updates - self.warmup)
+        return self.final_ratio + (1.0 - self.final_ratio) * left
+
+
+@dataclass(frozen=True)
+class Mark:
+    """The model as it was after `update` optimiser steps, and what had been spent and lost until then."""
+
+    update: int
+    folder: Path
+    tokens: int  # that went forward so far, padding excluded, rejected texts included
+    examples: int  # rows visited so far
+    losses: dict[str, float]  # mean of each term since the mark before: nats per token, pair terms per pair

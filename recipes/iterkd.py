@@ -1,0 +1,274 @@
+"""IterKD, later SODA (Chen et al., FSE 2025, arXiv 2408.03680): a cycle of three stages, repeated.
+
+(1) *Correct-and-fault knowledge delivery*: for each problem the teacher writes a correct and a faulty answer; the
+student learns the correct one by likelihood and is contrasted against the faulty one. (2) *Multi-view feedback*: the
+student answers the pool; a scoring model reads each answer, a tool runs it; together they call the problem easy,
+medium or hard. (3) *Feedback-based knowledge update*: the teacher writes new problems conditioned on that level, the
+pool is renewed, and the next cycle goes on from the current student.
+
+Cost of a cycle with a pool of N: about 2N teacher calls in stage 1, N in stage 2, N/2 and the retries in stage 3;
+N attempts; the budget's optimiser updates, each forward pass twice as long where a pair has a faulty half.
+
+| paper (code: yujiachen99/SodaCoder) | here | why |
+|---|---|---|
+| three stages, cycle after cycle from the current student | the same | paper |
+| likelihood on correct, contrast on faulty code; its form unknown | hinge max(0, m − (s⁺ − s⁻)), nats per token | ours: bounded, no reference model |
+| weight and margin unknown | λ = 0.5, m = 0.2 | ours |
+| five fault types, at least one in a faulty answer | the same; the type is drawn by us | authors' code; drawing is ours |
+| faulty answers taken as they come | must fail the checks, mutator as fallback, giveaways dropped | ours: some released ones are right |
+| contrast text unknown | comments stripped, in the likelihood text too (one forward pass instead of two) | ours |
+| rubric 0–6 by a trained scoring model | rubric by the teacher | ours: cost |
+| tool: compile and run, without tests | `tool=run_only` | authors' code |
+| level thresholds unknown | hard: tool fails or score ≤ 2; easy: tool passes and score ≥ 5 | ours |
+| easy: same domain, rarer; else same domain and type | the same | authors' code |
+| quotas, pool, replay unknown | hard/medium/easy 50/30/20 %; N/2 new, ≤ N/4 hard kept, replay fills up | ours: equal updates |
+| near-duplicates: unknown | ROUGE-L F ≤ `rouge`; exact prompt for the embedded world's templates | ours: Lion's 0.7 |
+| cycles unknown | the comparison's `cycles` | ours |
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from harness.lab import (
+    FAULTS,
+    Answer,
+    Corrupt,
+    Example,
+    Fault,
+    Judge,
+    Lab,
+    Margin,
+    Mode,
+    Objective,
+    Pose,
+    Problem,
+    Sample,
+    Solve,
+    Student,
+    completion_of,
+    mutate,
+    novel,
+    remainder,
+    rubric_total,
+    same_ast,
+    strip_comments,
+)
+
+REQUESTS = ("solve", "corrupt", "judge", "pose")
+GIVEAWAYS = r"(?<![a-z])(?:error|wrong|incorrect|fault|bug|mistake|intentional)"
+
+Level = Literal["hard", "medium", "easy"]
+LEVELS: tuple[Level, ...] = ("hard", "medium", "easy")
+Tool = Literal["pass", "fail"]
+
+
+@dataclass(frozen=True)
+class Ablation:
+    views: Literal["both", "model", "tool", "random"] = "both"  # what decides a problem's level
+    level_split: bool = True  # off: one kind of new problem, seeds drawn without regard to level
+    renew: bool = True  # off: every cycle on the seed pool, with equal updates
+
+
+@dataclass(frozen=True)
+class Config:
+    margin: float = 0.2  # m, nats per token between correct and faulty code
+    weight: float = 0.5  # λ of the contrast; 0 is plain likelihood
+    retries: int = 2  # further requests for a faulty answer that fails, before the mutator
+    tool: Literal["run_only", "run_tests"] = "run_only"  # what the tool view runs
+    fresh: float = 0.5  # N_new / N, new problems of a cycle
+    keep_hard: float = 0.25  # at most this share of N stays because it was hard
+    quota: tuple[float, float, float] = (0.5, 0.3, 0.2)  # of new problems: seeded by hard, medium, easy ones
+    rouge: float = 0.7  # highest ROUGE-L F of a new problem against the pool; 1 switches the filter off
+    tries: int = 4  # rounds of requests for new problems before replay fills the pool
+    ablation: Ablation = field(default_factory=Ablation)
+
+
+def train(lab: Lab, cfg: Config) -> Iterator[Student]:
+    student, size = lab.student, lab.budget.examples
+    pool = list(lab.problems[:size])
+    seen = {problem.id: problem for problem in pool}
+    for cycle in range(lab.cycles):
+        # Stage 1: correct-and-fault knowledge delivery. Keep what ran as promised.
+        correct = verified_correct(lab, pool)
+        faulty = verified_faulty(lab, cfg, cycle, correct)
+        examples = contrast(correct, faulty)  # no valid fault: the example keeps its correct half
+        student = lab.fit(student, examples, Objective(contrast=Margin(cfg.margin, cfg.weight)))
+        yield student  # the end of a cycle: the harness evaluates it
+        if cycle + 1 == lab.cycles or not cfg.ablation.renew:
+            continue
+
+        # Stage 2: multi-view feedback. A scoring model reads the attempts, the tool runs them.
+        attempts = lab.attempt(student, pool)
+        scores = model_view(lab, cfg, pool, attempts)
+        ran = tool_view(lab, cfg, pool, attempts)
+        levels: dict[str, Level] = {
+            problem.id: level(tool, score) for problem, tool, score in zip(pool, ran, scores, strict=True)
+        }
+        if cfg.ablation.views == "random":
+            levels = {key: lab.rng("level", cycle, key).choice(LEVELS) for key in levels}
+        for name in LEVELS:
+            lab.note(f"cycle {cycle + 1} {name}", sum(one == name for one in levels.values()))
+
+        # Stage 3: feedback-based knowledge update. Ask for neighbours by level, keep some hard ones, replay the rest.
+        fresh = new_problems(lab, cfg, cycle, pool, levels, seen)
+        pool = renewed(lab, cfg, cycle, size, pool, levels, fresh, seen)
+        seen.update({problem.id: problem for problem in fresh})
+
+
+# --- stage 1 ---------------------------------------------------------------------------------------------------------
+
+
+def verified_correct(lab: Lab, pool: Sequence[Problem]) -> dict[str, tuple[Problem, str]]:
+    """Return problem id → (problem, correct completion): asked at T=0, failures once more at T=0.8."""
+    correct: dict[str, tuple[Problem, str]] = {}
+    for temperature in (0.0, 0.8):
+        asked = [problem for problem in pool if problem.id not in correct]
+        answers = lab.ask([Solve(problem, temperature=temperature) for problem in asked])
+        written = completions(asked, answers)
+        for (problem, text), verdict in zip(written, lab.judge(written), strict=True):
+            if verdict.passed:
+                correct[problem.id] = (problem, strip_comments(text))
+    lab.note("problems without a correct answer", len(pool) - len(correct))
+    return correct
+
+
+def verified_faulty(lab: Lab, cfg: Config, cycle: int, correct: dict[str, tuple[Problem, str]]) -> dict[str, str]:
+    """Return problem id → faulty completion that fails its checks, for as many problems as have one."""
+    if cfg.weight == 0:
+        return {}
+    faulty: dict[str, str] = {}
+    fault: dict[str, Fault] = {key: lab.rng("fault", cycle, key).choice(FAULTS) for key in correct}
+    for attempt in range(cfg.retries + 2):
+        asked = [correct[key] for key in correct if key not in faulty]
+        whole = [(one, one.prompt + text) for one, text in asked]
+        if attempt <= cfg.retries:
+            answers = lab.ask([Corrupt(one, code, fault[one.id], index=attempt) for one, code in whole])
+            codes = [answer.code for answer in answers]
+        else:  # the last resort: one edit of the correct answer's syntax tree
+            codes = [mutate(code, fault[one.id], lab.rng("mutant", cycle, one.id)) for one, code in whole]
+        tried: list[tuple[Problem, str]] = []
+        for (one, right), code in zip(asked, codes, strict=True):
+            text = (completion_of(one, code) or remainder(one, code)) if code else None
+            if text and not gives_away(text, right) and not same_ast(one.prompt + text, one.prompt + right):
+                tried.append((one, strip_comments(text)))
+        for (one, text), verdict in zip(tried, lab.judge(tried), strict=True):
+            if not verdict.passed:
+                faulty[one.id] = text
+                lab.note(f"faults by {'teacher' if attempt <= cfg.retries else 'mutator'}: {fault[one.id]}")
+    return faulty
+
+
+def completions(problems: Sequence[Problem], answers: Sequence[Answer]) -> list[tuple[Problem, str]]:
+    pairs = [
+        (one, completion_of(one, answer.code)) for one, answer in zip(problems, answers, strict=True) if answer.code
+    ]
+    return [(one, text) for one, text in pairs if text is not None]
+
+
+def gives_away(faulty: str, correct: str) -> bool:
+    """Tell whether a faulty answer announces itself with a word that the correct one does not use."""
+    return any(word not in correct.lower() for word in re.findall(GIVEAWAYS, faulty.lower()))
+
+
+def contrast(correct: dict[str, tuple[Problem, str]], faulty: dict[str, str]) -> list[Example]:
+    return [
+        Example(problem.prompt, text, rejected=faulty.get(key), level=problem.level, origin=f"solve {key}")
+        for key, (problem, text) in correct.items()
+    ]
+
+
+# --- stage 2 ---------------------------------------------------------------------------------------------------------
+
+
+def model_view(lab: Lab, cfg: Config, pool: Sequence[Problem], attempts: Sequence[Sample]) -> list[float | None]:
+    """Return each attempt's rubric total in 0..6, None where a rule of the rubric is missing."""
+    if cfg.ablation.views in ("tool", "random"):
+        return [None] * len(pool)
+    answers = lab.ask([Judge(problem, one.completion) for problem, one in zip(pool, attempts, strict=True)])
+    return [rubric_total(answer.scores) for answer in answers]
+
+
+def tool_view(lab: Lab, cfg: Config, pool: Sequence[Problem], attempts: Sequence[Sample]) -> list[Tool | None]:
+    """Return whether each attempt ran (or passed its tests); a truncated attempt fails without being run."""
+    if cfg.ablation.views in ("model", "random"):
+        return [None] * len(pool)
+    whole = [row for row, one in enumerate(attempts) if one.finish_reason == "stop"]
+    run = lab.run if cfg.tool == "run_only" else lab.judge
+    verdicts = dict(zip(whole, run([(pool[row], attempts[row].completion) for row in whole]), strict=True))
+    return ["pass" if row in verdicts and verdicts[row].passed else "fail" for row in range(len(pool))]
+
+
+def level(tool: Tool | None, score: float | None) -> Level:
+    """Join the two views: hard if the tool fails or the score is at most 2, easy if it passes with 5 or more."""
+    if tool == "fail" or (score is not None and score <= 2):
+        return "hard"
+    if score is not None and score >= 5 and tool == "pass":
+        return "easy"
+    return "medium"
+
+
+# --- stage 3 ---------------------------------------------------------------------------------------------------------
+
+
+def new_problems(
+    lab: Lab, cfg: Config, cycle: int, pool: Sequence[Problem], levels: dict[str, Level], seen: dict[str, Problem]
+) -> list[Problem]:
+    """Ask for neighbours of drawn seeds until N_new of them are new, or the tries are used up."""
+    known, fresh = novel(seen.values(), cfg.rouge), dict[str, Problem]()
+    wanted = round(cfg.fresh * lab.budget.examples)
+    for attempt in range(cfg.tries):
+        rng = lab.rng("seeds", cycle, attempt)
+        by_level: dict[Level, list[Problem]] = {
+            name: [one for one in pool if levels[one.id] == name] for name in LEVELS
+        }
+        seeds: list[Problem] = []
+        for name, count in quotas(
+            cfg.quota, wanted - len(fresh), {name: len(by_level[name]) for name in LEVELS}
+        ).items():
+            group = by_level[name] if cfg.ablation.level_split else list(pool)
+            seeds += rng.sample(group, min(count, len(group))) + rng.choices(group, k=max(0, count - len(group)))
+        mode: dict[str, Mode] = {
+            one.id: "rarer" if levels[one.id] == "easy" and cfg.ablation.level_split else "similar" for one in seeds
+        }
+        answers = lab.ask(
+            [Pose(one, mode[one.id], index=cycle * 10_000 + attempt * 1_000 + row) for row, one in enumerate(seeds)]
+        )
+        for answer in answers:
+            if answer.problem is not None and answer.problem.id not in seen and known.admit(answer.problem):
+                fresh[answer.problem.id] = answer.problem
+        lab.note("new problems asked for", len(seeds))
+    lab.note("new problems kept", len(fresh))
+    return list(fresh.values())
+
+
+def quotas(shares: tuple[float, float, float], count: int, available: dict[Level, int]) -> dict[Level, int]:
+    """Split `count` over hard, medium, easy; an empty level's share goes to the nearest harder, else easier one."""
+    amounts = [round(share * count) for share in shares]
+    amounts[0] += count - sum(amounts)
+    given: dict[Level, int] = dict.fromkeys(LEVELS, 0)
+    for place, amount in enumerate(amounts):
+        order = [*range(place, -1, -1), *range(place + 1, len(LEVELS))]
+        home: Level = next(LEVELS[one] for one in order if available[LEVELS[one]] > 0)
+        given[home] += amount
+    return given
+
+
+def renewed(
+    lab: Lab,
+    cfg: Config,
+    cycle: int,
+    size: int,
+    pool: Sequence[Problem],
+    levels: dict[str, Level],
+    fresh: list[Problem],
+    seen: dict[str, Problem],
+) -> list[Problem]:
+    """Return the next pool: new problems, some of the hard ones, and earlier ones replayed up to N."""
+    hard = [one for one in pool if levels[one.id] == "hard"]
+    kept = lab.rng("hard", cycle).sample(hard, min(len(hard), round(cfg.keep_hard * size), size - len(fresh)))
+    chosen = {one.id for one in kept}
+    old = [one for key, one in seen.items() if key not in chosen]
+    replay = lab.rng("replay", cycle).sample(old, min(len(old), size - len(fresh) - len(kept)))
+    return fresh + kept + replay

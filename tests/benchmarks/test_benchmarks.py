@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from harness.benchmarks import base, humaneval, mbpp, pipelines
+from harness.benchmarks.registry import available, extracted, load
+from harness.errors import ConfigError, DataError
+from harness.programs import assemble, cut_at, is_program
+from harness.types import Check, Problem, Script
+from tests.needs import data_folder
+
+
+def of_function(body: str, *, prompt: str = 'def f(x):\n    """Do it."""\n') -> Problem:
+    return Problem("p", prompt, "f", (), body)
+
+
+# --- names --------------------------------------------------------------------------------------------------------
+
+
+def test_every_module_is_a_benchmark_by_its_file_name() -> None:
+    assert {"humaneval", "mbpp:test", "mbpp:train", "pipelines"} <= set(available())
+
+
+def test_an_unknown_name_is_answered_with_the_nearest() -> None:
+    with pytest.raises(ConfigError, match=r"benchmark=humanevel: .*did you mean humaneval\?.*pipelines"):
+        load("humanevel")
+
+
+def test_an_unknown_split_is_answered_with_the_nearest() -> None:
+    with pytest.raises(ConfigError, match=r"did you mean mbpp:test\?"):
+        load("mbpp:tset")
+
+
+def test_an_unknown_style_is_an_error() -> None:
+    with pytest.raises(ConfigError, match="header, chat"):
+        base.build("x", 1, (), style="char", rule="strict", max_new_tokens=1)  # type: ignore[arg-type]
+
+
+# --- HumanEval ----------------------------------------------------------------------------------------------------
+
+
+def test_humaneval_is_whole_and_its_references_are_programs() -> None:
+    found = humaneval.problems()
+    assert [one.id for one in found] == [f"HumanEval/{number}" for number in range(164)]
+    assert all(is_program(one.prompt + one.reference) for one in found)
+
+
+def test_changed_humaneval_data_is_refused_with_both_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(humaneval, "DATA_HASH", "0" * 64)
+    with pytest.raises(DataError, match=r"3c3148615a7e25da.*expects 0000"):
+        humaneval.problems()
+
+
+def test_shown_examples_of_humaneval_hold_for_its_references() -> None:
+    shown = 0
+    for problem in humaneval.problems():
+        assert isinstance(problem.checks, Script)
+        names: dict[str, object] = {}
+        exec(assemble(problem, problem.reference), names)
+        function = names[problem.entry_point]
+        assert callable(function)
+        for check in problem.checks.visible:
+            assert function(*ast.literal_eval(repr(check.args))) == check.expected, (problem.id, check)
+            shown += 1
+    assert shown > 300
+
+
+def test_the_digest_follows_content_and_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = load("humaneval").digest
+    assert load("humaneval").digest == first
+    monkeypatch.setattr(humaneval, "VERSION", humaneval.VERSION + 1)
+    assert load("humaneval").digest != first
+
+
+# --- Pipelines ----------------------------------------------------------------------------------------------------
+
+
+def test_pipelines_takes_its_size_and_keeps_its_levels() -> None:
+    found = load("pipelines", size=12)
+    assert len(found.problems) == 12
+    assert {one.level for one in found.problems} == {1, 2, 3, 4}
+    assert found.rule == "strict" and found.max_new_tokens == 96
+
+
+def test_the_default_pipelines_are_the_pinned_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(pipelines.problems()) == 400
+    monkeypatch.setattr(pipelines, "DATA_HASH", "0" * 64)
+    with pytest.raises(DataError, match="WORLD_VERSION"):
+        pipelines.problems()
+
+
+# --- MBPP ---------------------------------------------------------------------------------------------------------
+
+ROW = {
+    "task_id": 1,
+    "text": 'Say "hi\\n" to """x""".',
+    "code": "K = 2\r\ndef g(x):\r\n\treturn x * K\r\ndef f(x):\r\n\treturn g(x)\r\n",
+    "test_setup_code": "",
+    "test_list": ["assert f(1) == 2", "assert f(2) == 4"],
+}
+
+
+def test_mbpp_is_put_as_a_header_with_text_and_first_assert() -> None:
+    problem = mbpp.problem_from(ROW, "mbpp:test")
+    tree = ast.parse(problem.prompt)
+    assert isinstance(tree.body[0], ast.FunctionDef)
+    assert ast.get_docstring(tree) is None
+    assert ast.get_docstring(tree.body[0]) == f"{ROW['text']}\n\nassert f(1) == 2"
+    assert problem.entry_point == "f" and problem.id == "Mbpp/1"
+
+
+def test_only_the_first_assert_is_visible() -> None:
+    problem = mbpp.problem_from(ROW, "mbpp:test")
+    assert isinstance(problem.checks, Script)
+    assert problem.checks.visible == (Check((1,), 2, visible=True),)
+    assert problem.checks.text == "assert f(1) == 2\nassert f(2) == 4\n"
+
+
+def test_the_reference_becomes_a_body_that_passes_the_asserts() -> None:
+    problem = mbpp.problem_from(ROW, "mbpp:test")
+    assert isinstance(problem.checks, Script)
+    assert problem.reference == "    K = 2\n    def g(x):\n        return x * K\n    return g(x)\n"
+    exec(assemble(problem, problem.reference) + problem.checks.text, {})
+
+
+def test_a_class_that_the_tests_build_stands_in_the_prompt() -> None:
+    code = "class P:\n    def __init__(self, a):\n        self.a = a\ndef f(x):\n    return x.a\n"
+    problem = mbpp.problem_from({**ROW, "code": code, "test_list": ["assert f(P(3)) == 3"]}, "mbpp:test")
+    assert problem.prompt.startswith("class P:\n") and problem.reference == "    return x.a\n"
+
+
+def test_missing_mbpp_data_tells_where_it_was_sought(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=rf"{tmp_path}/mbpp/mbpp\.jsonl.*HARNESS_DATA"):
+        load("mbpp:test", data=tmp_path)
+
+
+def test_other_mbpp_data_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mbpp.jsonl").write_text("{}\n")
+    with pytest.raises(DataError, match=r"has sha256 .* expects"):
+        load("mbpp", data=tmp_path)
+
+
+def test_mbpp_has_its_published_splits() -> None:
+    data = data_folder()
+    assert len(load("mbpp:test", data=data).problems) == 500
+    train = load("mbpp:train", data=data).problems
+    assert len(train) == 374 and train[0].id == "Mbpp/601"
+
+
+def test_every_mbpp_reference_is_a_program_behind_its_header() -> None:
+    found = mbpp.problems("all", data_folder())
+    assert len(found) == 974
+    assert all(is_program(assemble(one, one.reference)) for one in found)
+    assert not [one.id for one in found if one.reference.startswith("    pass\n")]
+
+
+# --- prompts, extraction, stops -----------------------------------------------------------------------------------
+
+
+def test_a_header_completion_continues_the_prompt() -> None:
+    problem = of_function("    return x\n")
+    found = base.build("b", 1, (problem,), style="header", rule="strict", max_new_tokens=10)
+    assert found.prompt(problem) == problem.prompt
+    assert extracted(found, problem, "    return x\n") == problem.prompt + "    return x\n"
+
+
+def test_a_chat_answer_is_read_from_its_fence() -> None:
+    problem = of_function("    return x\n", prompt='import math\ndef f(x):\n    """Do it."""\n')
+    found = base.build("b", 1, (problem,), style="chat", rule="strict", max_new_tokens=10)
+    assert problem.prompt.strip() in found.prompt(problem) and found.stop == ()
+    names: dict[str, object] = {}
+    answer = "Sure:\n```python\nfrom __future__ import annotations\ndef f(x):\n    return math.pi * x\n```"
+    exec(extracted(found, problem, answer), names)
+    function = names["f"]
+    assert callable(function) and function(2) == pytest.approx(6.2831853)
+
+
+@pytest.mark.parametrize("answer", ["I do not know.", "```python\ndef f(x):\n    return ["])
+def test_a_chat_answer_without_whole_code_is_an_empty_program(answer: str) -> None:
+    problem = of_function("    return x\n")
+    found = base.build("b", 1, (problem,), style="chat", rule="strict", max_new_tokens=10)
+    assert extracted(found, problem, answer) == ""
+
+
+def test_stops_do_not_cut_a_reference() -> None:
+    assert not [one.id for one in humaneval.problems() if cut_at(one.reference, base.STOPS) != one.reference]
+
+
+def test_every_style_has_a_prompt() -> None:
+    problem = of_function("    return x\n")
+    assert len({base.prompt_text(problem, style) for style in get_args(base.Style)}) == len(base.STYLES)
+
+
+# --- examples in texts --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ">>> f([1, 2], 'a)')\n    3",
+        "f([1, 2], 'a)') == 3",
+        "f([1, 2], 'a)') ➞ 3",
+        "f([1, 2], 'a)') => 3  # because",
+        "For example f([1, 2], 'a)') should return 3.",
+        "* f([1, 2], 'a)')  returns 3",
+    ],
+)
+def test_examples_are_read_in_the_usual_spellings(text: str) -> None:
+    assert base.shown_examples(f"Text.\n    {text}\n", "f") == (Check(([1, 2], "a)"), 3, visible=True),)
+
+
+@pytest.mark.parametrize(
+    "text", ["f(x) == 3", "g.f(1) == 3", "f(1) == 3 + 4", "f(1, k=2) == 3", "f(1) is small", "f(1) ==> a list"]
+)
+def test_what_is_no_example_is_not_read_as_one(text: str) -> None:
+    assert base.shown_examples(text, "f") == ()

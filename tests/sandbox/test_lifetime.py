@@ -1,0 +1,200 @@
+"""Healing, back-pressure, and that nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.errors import SandboxError
+from harness.sandbox import Limits, Program, Sandbox, probe
+from harness.types import Check
+
+GOOD = Program("def f(x): return x + 1", "f", (Check((1,), 2),))
+SLOW = Program("def f(x):\n    while True: pass", "f", (Check((1,), 2),))
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+
+
+def below(pid: int) -> dict[int, list[str]]:
+    """Return the descendants of a process and their arguments."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rsplit(") ", 1)[1].split()
+            except OSError:
+                continue
+            if fields[0] != "Z":
+                parents[int(entry.name)] = int(fields[1])
+    found: dict[int, list[str]] = {}
+    wanted = {pid}
+    while True:
+        more = {child for child, parent in parents.items() if parent in wanted and child not in wanted}
+        if not more:
+            break
+        wanted |= more
+    for child in wanted - {pid}:
+        found[child] = Path(f"/proc/{child}/cmdline").read_bytes().decode().split("\0")
+    return found
+
+
+def processes(sandbox: Sandbox) -> list[int]:
+    """Return pids of the first worker's tree, outermost first: judge, launcher, zygote, child."""
+    judge = sandbox.workers[0].process.pid
+    return [judge, *sorted(below(judge))]
+
+
+def gone(pids: list[int], within_s: float) -> bool:
+    end = time.monotonic() + within_s
+    while time.monotonic() < end:
+        if not any(alive(pid) for pid in pids):
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1][0] != "Z"
+    except OSError:
+        return False
+
+
+@needs_proc
+@pytest.mark.parametrize("which", [0, 1, 2], ids=["judge", "launcher", "zygote"])
+def test_killed_part_heals_and_no_program_is_blamed(full: Sandbox, which: int) -> None:
+    os.kill(processes(full)[which], signal.SIGKILL)
+    assert [verdict.status for _, verdict in full.judge([GOOD] * 3)] == ["passed"] * 3
+
+
+@needs_proc
+def test_zygote_killed_while_serving_runs_the_program_again(full: Sandbox) -> None:
+    slow = Program("import time\ndef f(x):\n    time.sleep(0.5)\n    return x + 1", "f", GOOD.checks)
+    pids = processes(full)
+    killer = subprocess.Popen([sys.executable, "-c", f"import os,time; time.sleep(0.2); os.kill({pids[2]}, 9)"])
+    [(_, verdict)] = full.judge([slow])
+    killer.wait()
+    assert verdict.passed and verdict.wall_s > 0.6 and not alive(pids[2])
+
+
+@needs_proc
+def test_program_whose_sandbox_dies_twice_is_infrastructure_never_wrong(
+    full: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from harness.sandbox import pool
+
+    give = Sandbox.give
+
+    def give_and_kill(self: Sandbox, worker: pool.Worker, job: pool.Job) -> None:
+        give(self, worker, job)
+        worker.process.kill()
+
+    monkeypatch.setattr(Sandbox, "give", give_and_kill)
+    [(_, verdict)] = full.judge([SLOW])
+    assert verdict.status == "infrastructure"
+    monkeypatch.undo()
+    assert [verdict.status for _, verdict in full.judge([GOOD])] == ["passed"]
+
+
+@needs_proc
+def test_close_leaves_no_process() -> None:
+    with Sandbox(workers=2) as sandbox:
+        list(sandbox.judge([GOOD] * 4))
+        pids = [pid for worker in sandbox.workers for pid in (worker.process.pid, *below(worker.process.pid))]
+        assert len(pids) >= 4
+    assert gone(pids, 0.05)
+
+
+@needs_proc
+def test_killed_harness_leaves_no_process() -> None:
+    code = (
+        "from harness.sandbox import Program, Sandbox\nfrom harness.types import Check\n"
+        "import threading, sys\nwith Sandbox() as s:\n"
+        "    print('up', flush=True)\n"
+        "    list(s.judge([Program('def f(x):\\n    while True: pass', 'f', (Check((1,), 2),))]))\n"
+    )
+    harness = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
+    assert harness.stdout is not None and harness.stdout.readline() == b"up\n"
+    time.sleep(0.3)
+    pids = list(below(harness.pid))
+    assert len(pids) >= 2  # judge and child at least
+    harness.kill()
+    harness.wait()
+    harness.stdout.close()
+    assert gone(pids, 1.0)
+
+
+def test_verdicts_stream_and_few_programs_are_taken_ahead(sandbox: Sandbox) -> None:
+    taken = 0
+
+    def endless() -> Iterator[Program]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield GOOD
+
+    stream = sandbox.judge(endless())
+    for _ in range(5):
+        next(stream)
+    assert taken <= 5 + 2 * len(sandbox.workers) + 1
+    stream.close()  # type: ignore[attr-defined]  a generator
+    assert [index for index, _ in sandbox.judge([GOOD])] == [0]
+
+
+def test_every_program_gets_exactly_one_verdict_from_several_workers() -> None:
+    programs = [Program(f"def f(x): return x + {n % 2}", "f", (Check((1,), 2),)) for n in range(60)]
+    with Sandbox(workers=3) as sandbox:
+        verdicts = list(sandbox.judge(programs))
+    assert sorted(index for index, _ in verdicts) == list(range(60))
+    assert all(verdict.passed is (index % 2 == 1) for index, verdict in verdicts)
+
+
+def test_sleeper_is_run_again_alone_before_it_is_a_timeout() -> None:
+    sleeper = Program("import time\ndef f(x): time.sleep(99)", "f", (Check((1,), 2),))
+    began = time.monotonic()
+    with Sandbox(limits=Limits(cpu_s=0.2, wall_s=0.5)) as sandbox:
+        verdicts = dict(sandbox.judge([sleeper, GOOD]))
+    assert verdicts[1].passed and verdicts[0].status == "timeout" and "wall limit" in verdicts[0].reason
+    assert time.monotonic() - began >= 1.0
+
+
+def test_level_below_the_minimum_is_refused_with_a_remedy() -> None:
+    with pytest.raises(SandboxError, match=r"process-only.*full is required.*Remedy"):
+        Sandbox(minimum="full", strongest="process-only").__enter__()
+
+
+@pytest.mark.parametrize("level", ["no-namespaces", "process-only"])
+def test_weaker_levels_say_so_and_still_judge(level: str) -> None:
+    with Sandbox(strongest=level) as sandbox:  # type: ignore[arg-type]  parametrized
+        if sandbox.level != level:
+            pytest.skip(f"refused here: {sandbox.missing}")
+        [(_, verdict)] = sandbox.judge([GOOD])
+    assert verdict.passed and verdict.level == level
+
+
+def test_probe_tells_the_level(sandbox: Sandbox) -> None:
+    assert probe() == (sandbox.level, sandbox.missing)
+
+
+def test_start_to_first_verdict_is_quick() -> None:
+    def once() -> float:
+        began = time.monotonic()
+        with Sandbox() as sandbox:
+            list(sandbox.judge([GOOD]))
+            return time.monotonic() - began
+
+    assert min(once() for _ in range(3)) < 0.5  # 0.15 s on an idle core
+
+
+def test_sandbox_imports_nothing_heavy() -> None:
+    code = "import sys, harness.sandbox; print([n for n in ('torch', 'numpy', 'harness.store') if n in sys.modules])"
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,112 @@
+"""Two checkpoints on the same problems."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from harness.stats import paired
+
+
+@pytest.mark.parametrize(
+    ("gained", "lost", "exact"), [(6, 1, 0.125), (12, 4, 0.0768), (1, 0, 1.0), (5, 0, 0.0625), (0, 0, 1.0), (3, 3, 1.0)]
+)
+def test_exact_mcnemar_matches_hand_computed_values(gained: int, lost: int, exact: float) -> None:
+    assert paired.mcnemar(gained, lost, midp=False) == pytest.approx(exact, abs=5e-5)
+    assert paired.mcnemar(lost, gained, midp=False) == pytest.approx(exact, abs=5e-5)
+
+
+@pytest.mark.parametrize(("gained", "lost"), [(7, 2), (30, 18), (260, 215)])
+def test_exact_mcnemar_is_the_binomial_test(gained: int, lost: int) -> None:
+    from scipy.stats import binomtest
+
+    assert paired.mcnemar(gained, lost, midp=False) == pytest.approx(binomtest(gained, gained + lost).pvalue)
+
+
+def test_midp_takes_the_observed_outcome_off_once() -> None:
+    assert paired.mcnemar(6, 1) == pytest.approx(0.125 - 7 / 2**7)
+    assert paired.mcnemar(5, 0) == pytest.approx(0.03125)
+    assert paired.mcnemar(4, 4) == 1
+
+
+def test_difference_counts_the_candidates_gains_as_positive() -> None:
+    found = paired.compare([1, 1, 1, 0], [0, 0, 1, 1], samples=1)
+    assert (found.value, found.discordant, found.n) == (0.25, 3, 4)
+    assert found.low < found.value < found.high
+    assert found.covers == "problems"
+
+
+def test_exchange_of_sides_mirrors_the_difference() -> None:
+    a, b = [1] * 30 + [0] * 70, [0] * 12 + [1] * 25 + [0] * 63
+    one, other = paired.compare(a, b, 1), paired.compare(b, a, 1)
+    assert (one.value, one.low, one.high) == pytest.approx((-other.value, -other.high, -other.low))
+    assert one.p == other.p
+
+
+def test_agresti_min_matches_a_hand_computed_interval() -> None:
+    # n=100, 15 gained, 5 lost: centre 10/102, SE √(21 − 100/102)/102 = 0.0438660
+    low, high = paired.agresti_min(15, 5, 100)
+    assert (low, high) == pytest.approx((0.0980392 - 1.959964 * 0.0438660, 0.0980392 + 1.959964 * 0.0438660), abs=1e-6)
+
+
+@pytest.mark.parametrize("samples", [1, 10])
+def test_two_equal_checkpoints_are_not_certain_to_be_equal_elsewhere(samples: int) -> None:
+    found = paired.compare([samples, 0, 0] * 40, [samples, 0, 0] * 40, samples)
+    assert (found.value, found.p) == (0, 1)
+    assert found.low < -0.01 and found.high > 0.01
+
+
+def graded(seed: int, shift: float) -> tuple[list[int], list[int]]:
+    rng = np.random.default_rng(seed)
+    ease = rng.normal(0, 2, 150)
+    ours, theirs = (rng.binomial(10, 1 / (1 + np.exp(-ease - own))) for own in (shift, 0.0))
+    return ours.tolist(), theirs.tolist()
+
+
+def test_bootstrap_by_counts_agrees_with_scipys_bootstrap_of_problems() -> None:
+    from scipy.stats import bootstrap
+
+    ours, theirs = graded(0, 0.3)
+    diffs = (np.array(ours) - np.array(theirs)) / 10
+    reference = bootstrap((diffs,), np.mean, n_resamples=10_000, method="percentile", rng=np.random.default_rng(1))
+    found = paired.paired_bootstrap(diffs.tolist(), seed=0)
+    # Monte Carlo error of a 2.5 % quantile of 10,000 draws is about a fortieth of the standard error.
+    assert found == pytest.approx(tuple(reference.confidence_interval), abs=0.15 * diffs.std() / 150**0.5)
+
+
+def test_sign_flip_agrees_with_scipys_permutation_test() -> None:
+    from scipy.stats import permutation_test
+
+    ours, theirs = graded(1, 0.15)
+    diffs = (np.array(ours) - np.array(theirs)) / 10
+    reference = permutation_test(
+        (diffs,), np.mean, permutation_type="samples", n_resamples=10_000, rng=np.random.default_rng(2)
+    )
+    assert paired.sign_flip(diffs.tolist(), seed=0) == pytest.approx(reference.pvalue, abs=0.02)
+
+
+def test_sign_flip_of_one_sample_is_exact_mcnemar() -> None:
+    diffs = [1.0] * 12 + [-1.0] * 4 + [0.0] * 50
+    assert paired.sign_flip(diffs, seed=0, draws=100_000) == pytest.approx(0.0768, abs=0.003)
+
+
+def test_same_seed_gives_the_same_digits_and_another_seed_others() -> None:
+    ours, theirs = graded(2, 0.2)
+    assert paired.compare(ours, theirs, 10, seed=3) == paired.compare(ours, theirs, 10, seed=3)
+    assert paired.compare(ours, theirs, 10, seed=3) != paired.compare(ours, theirs, 10, seed=4)
+
+
+def test_pairing_beats_the_separate_intervals() -> None:
+    """Two students that differ on few problems: the paired interval excludes 0 while the two scores' overlap."""
+    from harness.stats import passk
+
+    theirs = [1] * 80 + [0] * 84
+    ours = [1] * 92 + [0] * 72
+    found = paired.compare(ours, theirs, 1)
+    assert found.low > 0
+    assert passk.estimate(ours, 1).low < passk.estimate(theirs, 1).high
+
+
+def test_comparison_at_k_uses_pass_at_k() -> None:
+    found = paired.compare([2, 2, 2, 0], [1, 2, 2, 0], samples=2, k=2)
+    assert found.value == 0  # one of two samples is enough for pass@2

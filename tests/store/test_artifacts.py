@@ -1,0 +1,42 @@
+import pytest
+
+from harness.errors import StoreError
+from harness.store.artifacts import Artifacts, hash_folder
+
+
+def filled(artifacts, text, owner="me"):
+    folder = artifacts.scratch(owner)
+    (folder / "model.bin").write_text(text)
+    return folder
+
+
+def test_an_artifact_is_named_by_its_content(tmp_path):
+    artifacts = Artifacts(tmp_path)
+    name = artifacts.adopt(filled(artifacts, "weights"))
+    assert name == hash_folder(artifacts.path(name))
+    assert (artifacts.path(name) / "model.bin").read_text() == "weights"
+
+
+def test_equal_content_is_stored_once(tmp_path):
+    artifacts = Artifacts(tmp_path)
+    assert artifacts.adopt(filled(artifacts, "same")) == artifacts.adopt(filled(artifacts, "same"))
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_a_file_name_belongs_to_the_content(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).write_text("x")
+    assert hash_folder(tmp_path / "a") != hash_folder(tmp_path / "b")
+
+
+def test_scratch_of_the_dead_is_swept_and_of_the_living_kept(tmp_path):
+    artifacts = Artifacts(tmp_path)
+    dead, living = filled(artifacts, "x", "dead"), filled(artifacts, "y", "living")
+    artifacts.sweep({"living"})
+    assert not dead.exists() and living.exists()
+
+
+def test_a_missing_artifact_is_named(tmp_path):
+    with pytest.raises(StoreError, match="abcd"):
+        Artifacts(tmp_path).path("abcd")

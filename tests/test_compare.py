@@ -1,0 +1,180 @@
+"""Comparisons from end to end, as a user runs them: every recipe, again, killed, resumed, extended, exported."""
+
+import json
+import os
+import signal
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+
+from harness import catalog
+from harness.store.rows import read_rows
+from tests.command import TINY, only_run, run, start
+
+pytestmark = pytest.mark.compare
+
+EVERY = [name for group in catalog.names().values() for name in group]
+
+
+def steps(folder: Path) -> dict[str, int]:
+    with sqlite3.connect(folder / "runs/store/steps.db") as db:
+        return dict(db.execute("SELECT kind, count(*) FROM steps GROUP BY kind"))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished comparison of two recipes, and what it printed. Tests that change a run make one of their own."""
+    folder = tmp_path_factory.mktemp("finished")
+    return folder, run("compare", "recipe=iterkd,persd", *TINY, folder=folder)
+
+
+@pytest.mark.slow
+def test_every_recipe_runs_two_cycles_in_one_table(tmp_path):
+    out = run("compare", f"recipe={','.join(EVERY)}", *TINY, folder=tmp_path)
+    rows = read_rows(only_run(tmp_path) / "rows.jsonl")
+    assert [(row.recipe, row.cycle) for row in rows] == [
+        ("untrained", 0),
+        *((name, c) for name in EVERY for c in (1, 2)),
+    ]
+    assert all(row.spent.updates == 3 * row.cycle for row in rows)
+    assert all(name in out for name in EVERY)
+
+
+def test_a_run_leaves_rows_table_configuration_versions_samples_and_students(finished):
+    folder, out = finished
+    found = only_run(folder)
+    assert str(found.relative_to(folder)) in out
+    for name in ("rows.jsonl", "timings.jsonl", "table.md", "config.json", "versions.json", "run.json"):
+        assert (found / name).stat().st_size > 0, name
+    lines = [
+        json.loads(line) for line in (found / "samples/iterkd-seed0-cycle2-pipelines.jsonl").read_text().splitlines()
+    ]
+    assert len(lines) == 16 and {"task_id", "completion", "passed", "status"} <= lines[0].keys()
+    assert sorted(path.name for path in (found / "students").iterdir()) == ["iterkd-seed0-cycle2", "persd-seed0-cycle2"]
+
+
+def test_the_opening_tells_student_teacher_problems_budget_and_sandbox(finished):
+    _, out = finished
+    for word in (
+        "student     tiny-0.3M",
+        "teacher     oracle",
+        "problems    pipelines",
+        "budget      16 examples",
+        "sandbox     ",
+    ):
+        assert word in out
+
+
+def test_no_line_of_the_table_is_wider_than_the_terminal(finished):
+    assert max(len(line) for line in finished[1].splitlines()) <= 80
+
+
+def test_the_same_command_again_runs_no_step_and_prints_the_same_table(finished):
+    folder, out = finished
+    found = only_run(folder)
+    before, counted = (found / "rows.jsonl").read_bytes(), steps(folder)
+    again = run("compare", "recipe=iterkd,persd", *TINY, folder=folder)
+    assert steps(folder) == counted
+    assert (found / "rows.jsonl").read_bytes() == before
+    assert table_in(again) == table_in(out)
+
+
+def table_in(out: str) -> list[str]:
+    """Return the table's lines: between the opening and the closing line."""
+    lines = [line for line in out.splitlines() if not line.startswith("[")]
+    return [line for line in lines if not line.startswith("Done in")]
+
+
+def test_adding_a_recipe_runs_only_that_recipe(finished):
+    folder, _ = finished
+    before = steps(folder)
+    run("compare", "recipe=iterkd,persd,standard_kd", *TINY, folder=folder)
+    added = {kind: count - before.get(kind, 0) for kind, count in steps(folder).items()}
+    assert added["checkpoint"] == 1
+    assert added["answers"] == 0  # standard_kd asks what persd has asked already
+    [extended] = [path.parent for path in (folder / "runs").glob("*standard_kd*/config.json")]
+    names = {row.recipe for row in read_rows(extended / "rows.jsonl")}
+    assert names == {"untrained", "iterkd", "persd", "standard_kd"}
+    for path in extended.rglob("*"):
+        path.unlink() if path.is_file() else None
+    for path in sorted(extended.rglob("*"), reverse=True):
+        path.rmdir()
+    extended.rmdir()
+
+
+def test_both_recipes_count_the_answers_that_they_share(finished):
+    rows = {(row.recipe, row.cycle): row for row in read_rows(only_run(finished[0]) / "rows.jsonl")}
+    assert rows["persd", 2].spent.teacher_calls >= 32
+    assert rows["iterkd", 2].spent.teacher_calls >= 32
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("delay", [4.0, 8.0, 11.0])
+def test_a_run_killed_at_any_moment_ends_in_the_same_rows(finished, tmp_path, delay):
+    expected = (only_run(finished[0]) / "rows.jsonl").read_bytes()
+    process = start("compare", "recipe=iterkd,persd", *TINY, folder=tmp_path)
+    time.sleep(delay)  # not for luck: wherever the kill falls, the outcome must be the same
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    run("compare", "recipe=iterkd,persd", *TINY, folder=tmp_path)
+    assert (only_run(tmp_path) / "rows.jsonl").read_bytes() == expected
+
+
+def test_sigterm_ends_a_run_soon_and_in_order(tmp_path):
+    process = start("compare", "recipe=iterkd", *TINY, folder=tmp_path)
+    assert process.stderr is not None
+    process.stderr.readline()  # the first line of progress: its cells are at work
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert "the same command goes on" in err
+
+
+def test_an_exported_student_is_a_model_folder_with_its_row(finished, tmp_path):
+    folder, _ = finished
+    found = only_run(folder)
+    run("export", str(found), "recipe=iterkd", "--to", str(tmp_path / "student"), folder=folder)
+    card = (tmp_path / "student/README.md").read_text()
+    assert "harness compare recipe=iterkd,persd" in card and "iterkd" in card
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "student")
+    assert model.num_parameters() > 100_000
+    assert (
+        AutoTokenizer.from_pretrained(tmp_path / "student")
+        .decode(AutoTokenizer.from_pretrained(tmp_path / "student")("def f(x):")["input_ids"])
+        .endswith("def f(x):")
+    )
+
+
+def test_an_earlier_cycle_is_exported_from_the_store(finished, tmp_path):
+    folder, _ = finished
+    found = only_run(folder)
+    run("export", str(found), "recipe=persd", "cycle=1", "--to", str(tmp_path / "student"), folder=folder)
+    assert (tmp_path / "student/model.safetensors").is_file()
+
+
+def test_a_finished_run_is_reported_from_its_folder(finished):
+    folder, out = finished
+    again = run("report", str(only_run(folder)), folder=folder)
+    body = [line for line in table_in(again) if line.strip()]
+    assert [line for line in table_in(out) if line in body] == body
+
+
+def test_a_swept_key_makes_a_row_for_each_value(tmp_path):
+    run("compare", "recipe=iterkd", "iterkd.weight=0,0.5", *TINY, "cycles=1", folder=tmp_path)
+    rows = read_rows(only_run(tmp_path) / "rows.jsonl")
+    assert [row.settings for row in rows] == [{}, {"weight": "0"}, {"weight": "0.5"}]
+    plain, contrasted = rows[1], rows[2]
+    assert contrasted.spent.training_tokens > plain.spent.training_tokens
+    assert contrasted.weights != plain.weights
+
+
+def test_humaneval_stands_in_the_same_table(tmp_path):
+    words = ("benchmark=pipelines,humaneval", "cycles=1", "decode.max_new_tokens=24")
+    out = run("compare", "recipe=standard_kd", *TINY, *words, folder=tmp_path)
+    rows = read_rows(only_run(tmp_path) / "rows.jsonl")
+    assert [row.n for row in rows if row.benchmark == "humaneval"] == [164, 164]
+    assert "humaneval" in out

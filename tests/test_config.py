@@ -1,0 +1,104 @@
+import pytest
+
+from harness.config import Run, resolve
+from harness.errors import ConfigError
+
+
+def problems(*words):
+    with pytest.raises(ConfigError) as caught:
+        resolve(words)
+    return caught.value.problems
+
+
+def test_a_comma_list_of_recipes_and_seeds_spells_out_every_cell():
+    command = resolve(["recipe=iterkd,persd", "seed=0,1,2"])
+    assert [(cell.recipe, cell.seed) for cell in command.cells] == [
+        (r, s) for r in ("iterkd", "persd") for s in (0, 1, 2)
+    ]
+
+
+def test_a_recipes_own_key_is_swept_into_cells_of_its_own():
+    command = resolve(["recipe=iterkd,persd", "iterkd.margin=0.1,0.3"])
+    assert [cell.settings for cell in command.cells] == [{"margin": "0.1"}, {"margin": "0.3"}, {}]
+    assert [cell.config.get("margin") for cell in command.cells] == [0.1, 0.3, None]
+
+
+def test_a_list_typed_key_takes_the_list_whole():
+    assert resolve(["recipe=iterkd", "benchmark=pipelines,humaneval"]).run.benchmark == ("pipelines", "humaneval")
+    [cell] = resolve(["recipe=iterkd", "iterkd.quota=0.6,0.3,0.1"]).cells
+    assert cell.config["quota"] == (0.6, 0.3, 0.1)
+
+
+def test_an_ablation_is_set_by_its_dotted_key():
+    [cell] = resolve(["recipe=iterkd", "iterkd.ablation.views=tool"]).cells
+    assert cell.config["ablation"]["views"] == "tool"
+
+
+def test_a_nested_key_sets_one_value_and_leaves_its_neighbours():
+    run = resolve(["recipe=iterkd", "budget.examples=64"]).run
+    assert run.budget.examples == 64
+    assert run.budget.updates == Run().budget.updates
+
+
+def test_a_key_on_the_command_line_wins_over_the_preset():
+    assert resolve(["recipe=iterkd", "preset=smoke"]).run.cycles == 2
+    assert resolve(["recipe=iterkd", "preset=smoke", "cycles=1"]).run.cycles == 1
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("recipe=iterdk", "did you mean iterkd?"),
+        ("cylces=2", "did you mean cycles?"),
+        ("budget.exmples=2", "did you mean examples?"),
+        ("iterkd.margn=0.1", "did you mean margin?"),
+        ("preset=smok", "did you mean smoke?"),
+        ("reference=iterk", "did you mean iterkd?"),
+        ("keep=lst", "did you mean last?"),
+        ("iterkd.ablation.views=tol", "did you mean tool?"),
+    ],
+)
+def test_a_typo_gets_the_nearest_valid_name(word, said):
+    words = [word] if word.startswith("recipe=") else ["recipe=iterkd", word]
+    assert any(said in text for text in problems(*words)), problems(*words)
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "cycles=two",
+        "cycles=0",
+        "cycles=1,2",
+        "budget=3",
+        "budget.updates=1.5",
+        "k=3",
+        "iterkd.quota=1,2",
+        "iterkd.margin=high",
+        "seed=x",
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_refused_by_its_key(word):
+    assert any(text.startswith(word.partition("=")[0]) for text in problems("recipe=iterkd", word))
+
+
+def test_all_errors_of_a_command_are_told_at_once():
+    told = problems("recipe=iterdk", "cylces=2", "budget.updates=none", "preset=smok")
+    assert len(told) == 4
+
+
+def test_a_key_given_twice_is_refused():
+    assert any("twice" in text for text in problems("recipe=iterkd", "cycles=1", "cycles=2"))
+
+
+def test_a_recipe_must_be_named():
+    assert any(text.startswith("recipe") for text in problems("cycles=2"))
+
+
+def test_where_results_are_kept_does_not_change_what_they_are():
+    one = resolve(["recipe=iterkd", "store=a", "jobs=1"])
+    other = resolve(["recipe=iterkd", "store=b", "jobs=2", "keep=all"])
+    assert one.content() == other.content()
+
+
+def test_another_configuration_has_another_folder():
+    assert resolve(["recipe=iterkd"]).folder() != resolve(["recipe=iterkd", "cycles=2"]).folder()
