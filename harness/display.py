@@ -119,7 +119,7 @@ class Display:
     def left(self) -> str:
         """Return the time left: the forecast of what is left, at the pace so far (the forecast's own at first)."""
         rest = [tally.planned - tally.seconds() for tally in self.tallies]
-        left = max(sum(rest) / self.workers, max(rest))  # the longest job is not split
+        left = max(sum(rest) / self.workers, *rest)  # the longest job is not split
         share, elapsed = self.share(), time.monotonic() - self.began
         pace = elapsed * self.workers / max(1e-9, share * self.total)
         return clock(left * ((1 - share) + share * max(1.0, pace)))

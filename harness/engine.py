@@ -161,7 +161,7 @@ class StepEngine:
         return self.folders.get(student.weights) or self.store.artifacts.path(student.weights)
 
     def judge(self, pairs: Sequence[tuple[Problem, str]], cpu_s: float) -> tuple[list[Verdict], list[Record]]:
-        """Return the verdict of each (problem, whole program) on the problem's own checks, within `cpu_s` CPU seconds."""
+        """Return the verdict of each (problem, whole program) on the problem's checks, within `cpu_s` CPU seconds."""
         limits = Limits(cpu_s=cpu_s, wall_s=self.judging.wall_s, memory_bytes=self.judging.memory_mb * 2**20)
         shared: Json = {"limits": dataclasses.asdict(limits), "level": self.level}
         checks = {id(problem): checks_digest(problem) for problem, _ in pairs}

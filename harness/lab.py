@@ -190,7 +190,9 @@ class Lab:
 
     def judge(self, pairs: Sequence[tuple[Problem, str]]) -> list[Verdict]:
         """Run prompt + completion of each pair on the problem's own checks and return the verdicts in order."""
-        verdicts, records = self.engine.judge([(problem, assemble(problem, text)) for problem, text in pairs], self.terms.cpu_s)
+        verdicts, records = self.engine.judge(
+            [(problem, assemble(problem, text)) for problem, text in pairs], self.terms.cpu_s
+        )
         for record in records:
             self.charge(record, Spent(programs=1))
         return verdicts

@@ -30,7 +30,9 @@ def test_what_was_admitted_is_known_from_then_on():
 
 
 def test_a_problem_of_the_embedded_world_is_only_compared_with_exact_copies():
-    one, other, copy = (replace(posed(text), source="pipelines") for text in ("add 3 to it", "add 4 to it", "add 3 to it"))
+    one, other, copy = (
+        replace(posed(text), source="pipelines") for text in ("add 3 to it", "add 4 to it", "add 3 to it")
+    )
     known = novel([one], 0.7)
     assert known.admit(other)
     assert not known.admit(copy)
