@@ -21,18 +21,24 @@ BATCH, LEARNING_RATE, WARMUP = 16, 6e-3, 20  # measured best of a handful for 0.
 
 def base_student(engine: StepEngine, run: Run) -> Student:
     """Return the student that every recipe starts from; all seeds share it."""
-    if run.student in SIZES:
+    folder = student_folder(run)
+    if folder is None:
         return embedded(engine, run)
-    folder = Path(run.student)
-    if not folder.is_dir():
-        folder = from_hub(run.student)
+    student = Student(run.student, hash_folder(folder))
+    engine.folders[student.weights] = folder
+    return student
+
+
+def student_folder(run: Run) -> Path | None:
+    """Return where the run's student lies, or None for an embedded one; DataError where there is no such student."""
+    if run.student in SIZES:
+        return None
+    folder = Path(run.student) if Path(run.student).is_dir() else from_hub(run.student)
     if not (folder / "config.json").is_file():
         raise DataError(
             f"student={run.student}: {folder} holds no config.json. Expected a folder that save_pretrained wrote."
         )
-    student = Student(run.student, hash_folder(folder))
-    engine.folders[student.weights] = folder
-    return student
+    return folder
 
 
 def embedded(engine: StepEngine, run: Run) -> Student:

@@ -123,12 +123,13 @@ def compare_command(options: argparse.Namespace) -> int:
     from reports import render
 
     command = resolve(options.words)
+    driver.check(command)
+    level, missing = driver.sandbox_level(command)
     folder = RunFolder(command)
     try:
-        level, missing = driver.sandbox_level(command)
         show(texts.opening(command, level, missing))
-        driver.preflight(command, level)
         sys.stdout.flush()
+        driver.prove_references(command, level)
         with Display(forecast(command, driver.benchmarks_of(command.run)), driver.workers(command)) as display:
             outcome = driver.compare(command, folder, level, display.see)
         table = texts.table_of(command, outcome.rows, outcome.timings)
@@ -156,6 +157,7 @@ def plan_command(options: argparse.Namespace) -> int:
     from harness.plan import forecast
 
     command = resolve(options.words)
+    driver.check(command)
     level, missing = driver.sandbox_level(command)
     show(texts.opening(command, level, missing))
     benchmarks = driver.benchmarks_of(command.run)

@@ -19,7 +19,7 @@ from harness.benchmarks.registry import load
 from harness.config import Cell, Command, Run, build
 from harness.decontaminate import index_of
 from harness.engine import Progress, StepEngine
-from harness.errors import HarnessError
+from harness.errors import ConfigError, HarnessError, suggest
 from harness.lab import Lab, Terms
 from harness.problems import load_pool
 from harness.runs import keep_student, student_name
@@ -36,6 +36,8 @@ EMBEDDED = "pipelines"  # the training problems whose solutions are known to be 
 EMBEDDED_TOKENS, OTHER_TOKENS = 96, 512  # longest attempt at a training problem
 EMBEDDED_CPU_S = 0.1  # a solution takes about a millisecond, and a fifth of IterKD's faults are endless loops
 
+TEACHERS = (Oracle().name,)
+
 Emit = Callable[[dict[str, Any]], None]
 
 
@@ -48,7 +50,11 @@ def data_folder(run: Run) -> Path | None:
 
 
 def teacher_of(run: Run) -> Teacher:
-    assert run.teacher == "oracle", run.teacher  # checked with the rest of the configuration
+    """Return the run's teacher; ConfigError where there is none of that name."""
+    if run.teacher != Oracle().name:
+        raise ConfigError(
+            f"teacher={run.teacher}: no such teacher{suggest(run.teacher, TEACHERS)}. Teachers: {', '.join(TEACHERS)}."
+        )
     return Oracle()
 
 

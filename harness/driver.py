@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.compare import UNTRAINED, benchmarks_of, data_folder
+from harness import catalog
+from harness.base import student_folder
+from harness.benchmarks.registry import load
+from harness.compare import UNTRAINED, benchmarks_of, data_folder, teacher_of
 from harness.config import Command
 from harness.engine import StepEngine
-from harness.errors import HarnessError, SandboxError, UsageError
+from harness.errors import ConfigError, HarnessError, SandboxError, UsageError
 from harness.executors import local
 from harness.problems import check_spec
 from harness.programs import assemble
@@ -20,6 +23,7 @@ from harness.runs import RunFolder
 from harness.sandbox import Level, Sandbox, selftest
 from harness.store.database import Store
 from harness.store.rows import row_from_json
+from harness.teachers.base import Teacher
 from harness.types import Row
 
 
@@ -36,34 +40,58 @@ class Outcome:
 Watch = Callable[[int, dict[str, Any]], None]
 
 
+def check(command: Command) -> None:
+    """Check that everything a command names can be had, before anything is written or spent.
+
+    Raises ConfigError with all that is wrong: teacher, student, benchmarks, problems, and requests of a recipe that
+    the teacher cannot serve.
+    """
+    run = command.run
+    problems: list[str] = []
+    looks: list[Callable[[], object]] = [
+        lambda: serves(teacher_of(run), run.recipe),
+        lambda: student_folder(run),
+        lambda: check_spec(run.problems, data=data_folder(run)),
+        *((lambda name=name: load(name, size=run.world.test, data=data_folder(run))) for name in run.benchmark),
+    ]
+    for look in looks:
+        try:
+            look()
+        except UsageError as err:
+            problems.append(str(err))
+    if problems:
+        raise ConfigError(problems)
+
+
+def serves(teacher: Teacher, recipes: Sequence[str]) -> None:
+    for name in recipes:
+        lacking = set(catalog.find(name).requests) - teacher.capabilities
+        if lacking:
+            raise ConfigError(
+                f"recipe={name}: it asks the teacher to {', '.join(sorted(lacking))}, which teacher={teacher.name} "
+                "cannot. Choose another teacher or recipe."
+            )
+
+
 def sandbox_level(command: Command) -> tuple[Level, tuple[str, ...]]:
     """Return the isolation that this machine gives and the layers that it refuses.
 
-    Raises SandboxError if that is less than the command demands.
+    Raises SandboxError if that is less than the command demands, or if the sandbox fails its self-test.
     """
     with Sandbox(workers=1, minimum=command.run.sandbox.level) as sandbox:
         selftest(sandbox)
         return sandbox.level, sandbox.missing
 
 
-def preflight(command: Command, level: Level) -> None:
-    """Check everything else that can be checked before a cell starts.
-
-    Raises a UsageError for problems and benchmarks that cannot be had, SandboxError if a benchmark's own reference
-    solutions do not all pass.
-    """
+def prove_references(command: Command, level: Level) -> None:
+    """Judge the benchmarks' own reference solutions; SandboxError unless all pass."""
     run = command.run
-    benchmarks = benchmarks_of(run)
-    check_spec(run.problems, data=data_folder(run))
     with Store(Path(run.store)) as store, StepEngine(store, run.sandbox, level) as engine:
-        for benchmark in benchmarks:
+        for benchmark in benchmarks_of(run):
             pairs = [(problem, assemble(problem, problem.reference)) for problem in benchmark.problems]
             verdicts, _ = engine.judge(pairs, run.sandbox.cpu_s)
-            failed = [
-                f"{problem.id} ({one.reason})"
-                for (problem, _), one in zip(pairs, verdicts, strict=True)
-                if not one.passed
-            ]
+            judged = zip(pairs, verdicts, strict=True)
+            failed = [f"{problem.id} ({one.reason})" for (problem, _), one in judged if not one.passed]
             if failed:
                 raise SandboxError(
                     f"benchmark={benchmark.name}: {len(failed)} of {len(pairs)} reference solutions fail here, so no "

@@ -26,7 +26,7 @@ def row_from_json(content: dict[str, Any]) -> Row:
 
 def write_lines(path: Path, lines: Iterable[dict[str, Any]]) -> None:
     """Write JSON lines atomically: a reader sees the old file or the new one, never half of one."""
-    write_text(path, "".join(json.dumps(line, sort_keys=True, ensure_ascii=False) + "\n" for line in lines))
+    write_text(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
 
 
 def write_text(path: Path, text: str) -> None:
