@@ -269,6 +269,9 @@ class Scripts:
         outcome.n_checks = len(prepared.asserts)
         run = Run(session)
         names = dict(self.definitions(program["prompt"], entry_point)) if program["prompt"] else {}
+        if checks["style"] == "asserts":  # objects of a class that the prompt gives live in the child, like its own
+            own = [name for name, value in names.items() if isinstance(value, type) and value.__module__ == "prompt"]
+            names = {name: value for name, value in names.items() if name not in own}
         names["__name__"] = "tests"
         for name in prepared.free - names.keys():
             if name in sys.stdlib_module_names:

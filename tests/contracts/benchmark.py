@@ -1,0 +1,31 @@
+"""The suite that any benchmark must pass: `check_benchmark(benchmark)`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from harness.benchmarks.base import Benchmark
+from harness.benchmarks.prove import program_for, prove
+from harness.content import content_hash
+from harness.sandbox import Sandbox
+
+WRONG = "    return 'nothing that anybody asked for'\n"
+
+
+def check_benchmark(benchmark: Benchmark) -> None:
+    """Raise AssertionError, saying what is missing, unless the benchmark keeps the contract."""
+    problems = benchmark.problems
+    assert benchmark.name and benchmark.version >= 1 and len(benchmark.digest) == 64
+    assert len({one.id for one in problems}) == len(problems), "two problems share an id"
+    assert len({content_hash(replace(one, id="")) for one in problems}) == len(problems), "a problem stands twice"
+    for one in problems:
+        assert benchmark.prompt(one).endswith("\n"), f"{one.id}: the prompt does not end its line"
+        assert one.reference.strip() not in benchmark.prompt(one), f"{one.id}: the prompt holds the reference"
+        assert "" not in benchmark.stop and not any(stop in one.reference for stop in benchmark.stop), one.id
+        assert benchmark.program(one, one.reference).startswith(one.prompt), f"{one.id}: the header was not kept"
+    with Sandbox() as sandbox:
+        assert prove(benchmark, sandbox) == [], "reference solutions fail"
+        wrong = [one.id for one in problems if one.reference.strip() != WRONG.strip()]
+        programs = [program_for(one, WRONG) for one in problems]
+        passed = [programs[place].id for place, verdict in sandbox.judge(programs) if verdict.passed]
+        assert not set(passed) & set(wrong), f"a wrong program passes {passed}"
