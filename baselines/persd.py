@@ -11,21 +11,24 @@ the budget's optimiser updates in one pass. `stand` makes no attempt and asks fo
 | paper (code: SalesforceAIResearch/PersDistill) | here | why |
 |---|---|---|
 | attempt → run → teacher refines → fine-tune | the same | paper |
-| one attempt, T=0.3, top-p 0.95 | the same | authors' code |
+| one attempt, T=0.3, top-p 0.95, at most 1,024 new tokens | the same; 96 in the embedded world, else 512 | authors' code; the length is ours: cost |
+| attempt cut after the function, by its text | stop strings at the next top-level statement | ours: one rule for attempts and evaluation |
 | feedback: first failing test, fields cut to 50 tokens | the same, from visible checks only | authors' code; visible is ours |
 | teacher sees its own direct code when it refines | the same | authors' code |
-| a repair is kept if it passes all tests | and if header + label passes as assembled | ours: released labels break when joined |
-| from the base checkpoint, one round | the same | authors' code |
+| a repair is kept if it passes all tests | and if header + label passes as assembled, refined and direct | authors' code; assembled is ours: released labels break when joined |
+| from the base checkpoint, never from another variant | the same | authors' code |
+| rounds: unknown | one | ours |
 | tests: five calls from the teacher | the problem's own checks | ours: the pool has them |
 | teacher temperature: unknown | 0 | ours: cacheable |
-| 20 epochs, batch 1,920, lr 5e-6 | the comparison's trainer and updates, evaluated at each cycle's mark | ours: equal updates |
+| `stand`: all of the pool (shipped file: failed ones only) | all whose direct answer passes | ours: as the paper describes it |
+| 20 epochs, batch 1,920, lr 5e-6, constant | the comparison's trainer and updates in one pass, evaluated at each cycle's mark | ours: equal updates |
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.lab import Answer, Example, Lab, Problem, Refine, Sample, Solve, Student, Verdict, completion_of
+from harness.lab import Answer, Example, Lab, Problem, Refine, Sample, Solve, Student, Verdict
 
 REQUESTS = ("solve", "refine")
 FEEDBACK_WORDS = 50  # of each field of the feedback (authors' code)
@@ -33,38 +36,45 @@ FEEDBACK_WORDS = 50  # of each field of the feedback (authors' code)
 
 @dataclass(frozen=True)
 class Config:
-    tasks: Literal["failed", "all"] = "failed"  # input personalisation: only problems that this student fails
-    labels: Literal["refined", "direct"] = "refined"  # output personalisation: whose code is the label
+    view: Literal["persd", "inpd", "stand"] = "persd"  # which problems and whose code: see above
     temperature: float = 0.3  # of the attempt
     top_p: float = 0.95
 
+    def __post_init__(self) -> None:
+        if not (self.temperature >= 0 and 0 < self.top_p <= 1):
+            raise ValueError(f"temperature={self.temperature}, top_p={self.top_p}: expected 0 or more, and 0 to 1.")
 
-VARIANTS = {"inpd": Config(labels="direct"), "stand": Config(tasks="all", labels="direct")}
+
+VARIANTS = {"inpd": Config(view="inpd"), "stand": Config(view="stand")}
 
 
 def train(lab: Lab, cfg: Config) -> Iterator[Student]:
     # The teacher's direct code: the label of `stand` and `inpd`, and the context of every repair.
     direct = lab.ask([Solve(problem) for problem in lab.problems])
-    if cfg.tasks == "all":
-        labels = passing(lab, list(zip(lab.problems, direct, strict=True)))
-    else:
-        # Attempt and run: F, the problems whose attempt fails, with the feedback of its first failing check.
-        attempts = lab.attempt(lab.student, lab.problems, cfg.temperature, cfg.top_p)
-        verdicts = lab.judge([(problem, one.completion) for problem, one in zip(lab.problems, attempts, strict=True)])
-        failed = [row for row, verdict in enumerate(verdicts) if not verdict.passed]
-        # Refine: R, the failed problems whose repair passes, and whose direct label passes too (equal ids).
-        repairs = lab.ask([repair(lab.problems[row], attempts[row], verdicts[row], direct[row]) for row in failed])
-        refined = passing(lab, [(lab.problems[row], answer) for row, answer in zip(failed, repairs, strict=True)])
-        plain = passing(lab, [(lab.problems[row], direct[row]) for row in failed])
-        labels = {key: (refined if cfg.labels == "refined" else plain)[key] for key in refined if key in plain}
-        lab.note("failed attempts |F|", len(failed))
-        lab.note("repaired |R|", len(labels))
+    labels = passing(lab, lab.problems, direct) if cfg.view == "stand" else personal(lab, cfg, direct)
     examples = [
-        Example(one.prompt, labels[one.id], level=one.level, origin=f"{cfg.labels} {one.id}")
-        for one in lab.problems
-        if one.id in labels
+        Example(problem.prompt, labels[problem.id], level=problem.level, origin=f"{cfg.view} {problem.id}")
+        for problem in lab.problems
+        if problem.id in labels
     ]
     yield from lab.fit_through(lab.student, examples)
+
+
+def personal(lab: Lab, cfg: Config, direct: Sequence[Answer]) -> dict[str, str]:
+    """Return problem id → label for R: problems whose attempt fails, whose repair and whose direct label pass."""
+    # Attempt and run: F, the problems whose attempt fails, with the feedback of its first failing check.
+    attempts = lab.attempt(lab.student, lab.problems, cfg.temperature, cfg.top_p)
+    verdicts = lab.judge([(one, attempt.completion) for one, attempt in zip(lab.problems, attempts, strict=True)])
+    failed = [row for row, verdict in enumerate(verdicts) if not verdict.passed]
+    problems = [lab.problems[row] for row in failed]
+    # Refine: the teacher repairs each failed attempt; a repair that does not pass is dropped.
+    repairs = lab.ask([repair(lab.problems[row], attempts[row], verdicts[row], direct[row]) for row in failed])
+    refined = passing(lab, problems, repairs)
+    plain = passing(lab, problems, [direct[row] for row in failed])
+    labels = refined if cfg.view == "persd" else plain
+    lab.note("failed attempts |F|", len(failed))
+    lab.note("repaired |R|", len(refined.keys() & plain.keys()))
+    return {key: labels[key] for key in refined if key in plain}  # equal ids for both views
 
 
 def repair(problem: Problem, attempt: Sample, verdict: Verdict, direct: Answer) -> Refine:
@@ -85,9 +95,8 @@ def cut(text: str) -> str:
     return " ".join(text.split()[:FEEDBACK_WORDS])
 
 
-def passing(lab: Lab, answers: list[tuple[Problem, Answer]]) -> dict[str, str]:
+def passing(lab: Lab, problems: Sequence[Problem], answers: Sequence[Answer]) -> dict[str, str]:
     """Return problem id → label for the answers that pass every check once joined to the problem's header."""
-    labels = [(problem, completion_of(problem, answer.code)) for problem, answer in answers if answer.code]
-    whole = [(problem, label) for problem, label in labels if label is not None]
-    verdicts = lab.judge(whole)
-    return {problem.id: label for (problem, label), verdict in zip(whole, verdicts, strict=True) if verdict.passed}
+    written = lab.completions(problems, answers)
+    judged = zip(written, lab.judge(written), strict=True)
+    return {problem.id: label for (problem, label), verdict in judged if verdict.passed}

@@ -16,7 +16,7 @@ Cost of a run: one teacher call per problem; no attempts; the budget's optimiser
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from harness.lab import Example, Lab, Solve, Student, completion_of
+from harness.lab import Example, Lab, Solve, Student
 
 REQUESTS = ("solve",)
 
@@ -31,11 +31,8 @@ VARIANTS = {"seqkd": Config()}
 
 def train(lab: Lab, cfg: Config) -> Iterator[Student]:
     answers = lab.ask([Solve(problem, temperature=cfg.temperature) for problem in lab.problems])
-    examples: list[Example] = []
-    for problem, answer in zip(lab.problems, answers, strict=True):
-        completion = completion_of(problem, answer.code) if answer.code else None
-        if completion is None:
-            lab.note("teacher answers without code")
-        else:
-            examples.append(Example(problem.prompt, completion, level=problem.level, origin=f"solve {problem.id}"))
+    examples = [
+        Example(problem.prompt, text, level=problem.level, origin=f"solve {problem.id}")
+        for problem, text in lab.completions(lab.problems, answers)
+    ]
     yield from lab.fit_through(lab.student, examples)

@@ -1,8 +1,9 @@
 """The control without feedback: new problems at random, direct answers, plain likelihood. Ours, no paper's.
 
-It renews the pool exactly as often and by as much as `iterkd` does, but asks for problems of uniform level and
-operation instead of following the student. What a feedback recipe gains over `uniform` is what feedback itself is
-worth; what `uniform` gains over a fixed pool is what new problems alone are worth.
+It renews the pool as often as `iterkd` does and asks for as many new problems, but of uniform level and operation
+instead of following the student. What `uniform` gains over a fixed pool is what new problems alone are worth. What
+`iterkd` gains over it is not feedback alone: `iterkd` also contrasts faulty answers, verifies correct ones, keeps hard
+problems and filters near-copies. `iterkd.weight=0` against `uniform` takes the contrast out of that.
 
 Cost of a cycle: one teacher call per problem of the pool, one per new problem; no attempts.
 
@@ -15,7 +16,7 @@ Cost of a cycle: one teacher call per problem of the pool, one per new problem; 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from harness.lab import Example, Lab, Pose, Problem, Solve, Student, completion_of
+from harness.lab import Example, Lab, Pose, Problem, Solve, Student
 
 REQUESTS = ("solve", "pose")
 
@@ -41,12 +42,11 @@ def train(lab: Lab, cfg: Config) -> Iterator[Student]:
 
 
 def direct(lab: Lab, pool: list[Problem]) -> list[Example]:
-    examples: list[Example] = []
-    for problem, answer in zip(pool, lab.ask([Solve(problem) for problem in pool]), strict=True):
-        completion = completion_of(problem, answer.code) if answer.code else None
-        if completion is not None:
-            examples.append(Example(problem.prompt, completion, level=problem.level, origin=f"solve {problem.id}"))
-    return examples
+    answers = lab.ask([Solve(problem) for problem in pool])
+    return [
+        Example(problem.prompt, text, level=problem.level, origin=f"solve {problem.id}")
+        for problem, text in lab.completions(pool, answers)
+    ]
 
 
 def new_problems(lab: Lab, cfg: Config, cycle: int, count: int, seen: dict[str, Problem]) -> list[Problem]:

@@ -1,4 +1,4 @@
-"""Holds our verdicts against the official evaluators', recorded beside published completions, and lists every difference.
+"""Holds our verdicts against the official evaluators' on published completions, and lists every difference.
 
     python bench/parity.py --data DATA [--quick] [--json]
 

@@ -14,6 +14,7 @@ from harness.store.steps import Payload, Step
 from harness.training.objective import Objective
 from harness.training.schedule import Schedule
 from harness.types import Student, TrainingSet
+from harness.world.pool import WORLD_VERSION
 from harness.world.student import SIZES, corpus, create
 
 BATCH, LEARNING_RATE, WARMUP = 16, 6e-3, 20  # measured best of a handful for 0.3M parameters
@@ -50,7 +51,7 @@ def embedded(engine: StepEngine, run: Run) -> Student:
         create(run.student, scratch, seed=world.base_seed)
         yield todo[0], {"marks": [{"weights": engine.store.artifacts.adopt(scratch)}]}
 
-    step = Step("checkpoint", 1, {"create": run.student, "seed": world.base_seed})
+    step = Step("checkpoint", 1, {"create": run.student, "seed": world.base_seed, "world": WORLD_VERSION})
     [record] = engine.run(step, ["blank"], blank, [1])
     start = Student(run.student, record.payload["marks"][0]["weights"])
     data = TrainingSet(corpus(world.base_examples, seed=world.base_seed))

@@ -15,8 +15,8 @@ from types import FrameType
 from typing import Any
 
 from harness.compare import run_cell
-from harness.config import resolve
 from harness.errors import HarnessError, UsageError
+from harness.resolve import resolve
 
 PARENT_GONE = 70  # exit code, seen by nobody
 

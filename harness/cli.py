@@ -27,7 +27,7 @@ examples:
   harness compare recipe=iterkd,persd              two recipes in the embedded world (no GPU, no network)
   harness compare recipe=iterkd,persd preset=smoke the same, smaller, in under a minute
   harness compare recipe=iterkd seed=0,1,2 iterkd.margin=0.1,0.2
-  harness compare recipe=persd student=./my-model problems=mbpp:train benchmark=humaneval,mbpp:test data=DATA
+  harness compare recipe=standard_kd student=./my-model problems=mbpp:train benchmark=humaneval data=DATA
   harness plan recipe=iterkd,persd                 what would run, be spent and be detectable; then stops
   harness eval samples.jsonl benchmark=humaneval   scores finished completions
   harness export RUN recipe=iterkd --to DIR        a student of a finished run, as a model folder
@@ -116,9 +116,9 @@ def interrupt(number: int, frame: FrameType | None) -> None:
 
 def compare_command(options: argparse.Namespace) -> int:
     from harness import driver, texts
-    from harness.config import resolve
     from harness.display import Display, clock
     from harness.plan import forecast
+    from harness.resolve import resolve
     from harness.runs import RunFolder
     from reports import render
 
@@ -153,8 +153,8 @@ def terminal_width() -> int:
 
 def plan_command(options: argparse.Namespace) -> int:
     from harness import driver, texts
-    from harness.config import resolve
     from harness.plan import forecast
+    from harness.resolve import resolve
 
     command = resolve(options.words)
     driver.check(command)
@@ -168,8 +168,8 @@ def plan_command(options: argparse.Namespace) -> int:
 
 def eval_command(options: argparse.Namespace) -> int:
     from harness import texts
-    from harness.config import resolve
     from harness.evaluate import score_file
+    from harness.resolve import resolve
 
     command = resolve(options.words, need_recipe=False)
     if not any(word.startswith("benchmark=") for word in options.words):

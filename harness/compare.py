@@ -14,14 +14,15 @@ from typing import Any
 
 from harness import catalog
 from harness.base import base_student
-from harness.benchmarks.base import Benchmark
+from harness.benchmarks.base import STOPS, Benchmark
 from harness.benchmarks.registry import load
-from harness.config import Cell, Command, Run, build
+from harness.config import Cell, Command, Run
 from harness.decontaminate import index_of
 from harness.engine import Progress, StepEngine
 from harness.errors import ConfigError, HarnessError, suggest
 from harness.lab import Lab, Terms
 from harness.problems import load_pool
+from harness.resolve import build
 from harness.runs import keep_student, student_name
 from harness.store.database import Record, Store
 from harness.store.rows import row_to_json, write_lines
@@ -29,11 +30,12 @@ from harness.students.decoding import Decoding
 from harness.teachers.base import Teacher
 from harness.teachers.oracle import Oracle
 from harness.types import Row, Sample, Spent, Student, Verdict
+from harness.world.grammar import SOURCE
 
 UNTRAINED = "untrained"
 BASE = "base student"  # the stage in which one cell makes it and the others wait
-EMBEDDED = "pipelines"  # the training problems whose solutions are known to be short and quick
 EMBEDDED_TOKENS, OTHER_TOKENS = 96, 512  # longest attempt at a training problem
+ATTEMPT_BATCH = 128  # attempts generated together; fixed, as it belongs to a sample's key
 EMBEDDED_CPU_S = 0.1  # a solution takes about a millisecond, and a fifth of IterKD's faults are endless loops
 
 TEACHERS = (Oracle().name,)
@@ -89,16 +91,19 @@ def run_cell(command: Command, number: int, level: str, emit: Emit) -> None:
 
 
 def terms(run: Run) -> Terms:
-    embedded = run.problems == EMBEDDED
-    most = run.decode.max_new_tokens or (EMBEDDED_TOKENS if embedded else OTHER_TOKENS)
+    embedded = run.problems == SOURCE
+    most = run.train.attempt_tokens or (EMBEDDED_TOKENS if embedded else OTHER_TOKENS)
     cpu_s = run.sandbox.training_cpu_s or (EMBEDDED_CPU_S if embedded else run.sandbox.cpu_s)
-    return Terms(run.cycles, run.budget, run.train, run.threads, run.device, run.decode.batch, most, cpu_s)
+    return Terms(run.cycles, run.budget, run.train, run.threads, run.device, ATTEMPT_BATCH, most, STOPS, cpu_s)
 
 
 def pool(command: Command, cell: Cell, benchmarks: list[Benchmark], emit: Emit) -> tuple[Any, ...]:
     """Return the cell's training problems, without those that stand in a benchmark."""
     run = command.run
-    found = load_pool(run.problems, size=run.cycles * run.budget.examples, seed=cell.seed, data=data_folder(run))
+    size = run.cycles * run.budget.examples
+    found = load_pool(
+        run.problems, size=size if run.problems == SOURCE else None, seed=cell.seed, data=data_folder(run)
+    )
     kept, dropped = index_of(benchmarks).clean(found)
     if dropped:
         emit(
@@ -109,7 +114,7 @@ def pool(command: Command, cell: Cell, benchmarks: list[Benchmark], emit: Emit) 
         )
     if not kept:
         raise HarnessError(f"problems={run.problems}: nothing is left after decontamination. Choose other problems.")
-    return tuple(kept)
+    return tuple(kept[:size])
 
 
 class Evaluation:
@@ -160,7 +165,7 @@ def keep(evaluation: Evaluation, yielded: list[tuple[Student, float]]) -> None:
     chosen = {"last": [len(yielded) - 1], "best": [best], "all": list(range(len(yielded)))}[evaluation.command.run.keep]
     for place in chosen:
         target = evaluation.folder / "students" / evaluation.name(place + 1)
-        keep_student(evaluation.engine.folder(yielded[place][0]), target)
+        keep_student(evaluation.engine.folder(yielded[place][0]), target, yielded[place][0].weights)
 
 
 def evaluate(

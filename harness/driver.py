@@ -49,7 +49,7 @@ def check(command: Command) -> None:
     run = command.run
     problems: list[str] = []
     looks: list[Callable[[], object]] = [
-        lambda: serves(teacher_of(run), run.recipe),
+        lambda: serves(teacher_of(run), run.recipe, run.problems),
         lambda: student_folder(run),
         lambda: check_spec(run.problems, data=data_folder(run)),
         *((lambda name=name: load(name, size=run.world.test, data=data_folder(run))) for name in run.benchmark),
@@ -63,13 +63,13 @@ def check(command: Command) -> None:
         raise ConfigError(problems)
 
 
-def serves(teacher: Teacher, recipes: Sequence[str]) -> None:
+def serves(teacher: Teacher, recipes: Sequence[str], source: str) -> None:
     for name in recipes:
-        lacking = set(catalog.find(name).requests) - teacher.capabilities
+        lacking = set(catalog.find(name).requests) - teacher.serves(source)
         if lacking:
             raise ConfigError(
                 f"recipe={name}: it asks the teacher to {', '.join(sorted(lacking))}, which teacher={teacher.name} "
-                "cannot. Choose another teacher or recipe."
+                f"cannot for problems={source}. Choose another teacher or recipe."
             )
 
 
@@ -176,4 +176,5 @@ def environment(threads: int) -> dict[str, str]:
         "TOKENIZERS_PARALLELISM": "false",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "PYTHONHASHSEED": "0",
+        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # what deterministic sums on a GPU need
     }

@@ -7,9 +7,12 @@ Heavy parts (torch, the sandbox) start only when a step must really run, so a fi
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -31,6 +34,9 @@ from harness.types import Problem, Sample, Student, TrainingSet, Verdict
 
 # Code versions: raise one when the same inputs would give another result. A golden test forces it.
 ANSWERS, SAMPLES, VERDICTS, CHECKPOINT = 1, 1, 1, 1
+
+
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"  # that runs the candidates
 
 
 @dataclass(frozen=True)
@@ -124,6 +130,7 @@ class StepEngine:
             "decoding": dataclasses.asdict(decoding),
             "threads": self.threads,
             "device": self.device,
+            "libraries": libraries(),
         }
 
         def compute(todo: list[int]) -> Iterator[tuple[int, Payload]]:
@@ -163,7 +170,7 @@ class StepEngine:
     def judge(self, pairs: Sequence[tuple[Problem, str]], cpu_s: float) -> tuple[list[Verdict], list[Record]]:
         """Return the verdict of each (problem, whole program) on the problem's checks, within `cpu_s` CPU seconds."""
         limits = Limits(cpu_s=cpu_s, wall_s=self.judging.wall_s, memory_bytes=self.judging.memory_mb * 2**20)
-        shared: Json = {"limits": dataclasses.asdict(limits), "level": self.level}
+        shared: Json = {"limits": dataclasses.asdict(limits), "level": self.level, "python": PYTHON}
         checks = {id(problem): checks_digest(problem) for problem, _ in pairs}
         items: list[Json] = [[program, problem.entry_point, checks[id(problem)]] for problem, program in pairs]
 
@@ -198,9 +205,10 @@ class StepEngine:
         shared: Json = {
             "student": student.weights,
             "order": data.order,
-            "objective": dataclasses.asdict(objective),
+            "objective": objective_key(objective),
             "schedule": dataclasses.asdict(schedule),
             "seed": seed,
+            "libraries": libraries(),
         }
 
         def compute(todo: list[int]) -> Iterator[tuple[int, Payload]]:
@@ -235,6 +243,17 @@ class StepEngine:
         [record] = self.run(Step("checkpoint", CHECKPOINT, shared), [digest(rows)], compute, [total])
         marks: list[dict[str, Any]] = record.payload["marks"]
         return [Student(student.name, mark["weights"]) for mark in marks], marks, record
+
+
+@cache
+def libraries() -> dict[str, Json]:
+    """Return the versions of what computes a number, without a patch level: another one may move its last bits."""
+    return {name: ".".join(metadata.version(name).split(".")[:2]) for name in ("torch", "transformers", "tokenizers")}
+
+
+def objective_key(objective: Objective) -> Json:
+    contrast = objective.contrast
+    return {} if contrast is None else {"contrast": {"name": contrast.name, **dataclasses.asdict(contrast)}}
 
 
 def program_of(problem: Problem, program: str, cpu_s: float) -> Program:

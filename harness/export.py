@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.config import parse
 from harness.errors import ConfigError, DataError, suggest
+from harness.resolve import parse
 from harness.runs import keep_student, read_facts, student_name
-from harness.store.artifacts import Artifacts
+from harness.store.artifacts import Artifacts, hash_folder
 from harness.store.rows import read_rows, write_text
 from harness.texts import table_of_folder
 from harness.types import Row
@@ -31,7 +31,7 @@ def export(folder: Path, words: Sequence[str], target: Path) -> Path:
     if target.is_dir():
         target.rmdir()
     target.parent.mkdir(parents=True, exist_ok=True)
-    keep_student(source, target, copy=True)
+    keep_student(source, target, row.weights, copy=True)
     table = table_of_folder(folder)
     line = next(one for one in table.lines if (one.recipe, one.settings) == (row.recipe, settings_label(row.settings)))
     write_text(
@@ -81,4 +81,6 @@ def pick(rows: Sequence[Row], words: Sequence[str]) -> Row:
 def find_files(folder: Path, row: Row, store: Path) -> Path:
     """Return the student's files: in the run folder where they were kept, else in the store."""
     kept = folder / "students" / student_name(row.recipe, row.settings, row.seed, row.cycle)
-    return kept if kept.is_dir() else Artifacts(store / "artifacts").path(row.weights)
+    if kept.is_dir() and hash_folder(kept) == row.weights:
+        return kept
+    return Artifacts(store / "artifacts").path(row.weights)

@@ -35,6 +35,7 @@ from harness.teachers.requests import (
     Refine,
     Request,
     Solve,
+    request_key,
     rubric_total,
 )
 from harness.training.objective import Margin, Objective
@@ -85,6 +86,7 @@ class Terms:
     device: str
     batch: int  # prompts generated together
     max_new_tokens: int  # of an attempt
+    stop: tuple[str, ...]  # where an attempt ends: at the next statement of the top level
     cpu_s: float  # of a program on a training problem
 
 
@@ -114,6 +116,7 @@ class Lab:
         self.seconds = 0.0  # of the steps this cell needed, whoever ran them
         self.notes: Counter[str] = Counter()  # what a recipe wants told: counts by name
         self.counted: set[str] = set()
+        self.asked: set[str] = set()  # requests so far, kept where their number is limited
         self.rows_fitted = 0
         self.updates_made = 0
 
@@ -139,7 +142,10 @@ class Lab:
             raise TeacherError(
                 f"teacher={self.teacher.name} cannot {', '.join(sorted(lacking))}. Choose another teacher or recipe."
             )
-        self.allow("teacher_calls", self.spent.teacher_calls + len(requests), self.budget.teacher_calls)
+        if self.budget.teacher_calls:
+            new = {digest([self.seed if one.drawn else 0, request_key(one)]) for one in requests} - self.asked
+            self.allow("teacher_calls", len(self.asked) + len(new), self.budget.teacher_calls)
+            self.asked |= new
         answers: list[Answer | None] = [None] * len(requests)
         for seed in (0, self.seed):
             # Only what is drawn at random depends on the seed; the rest is shared between seeds.
@@ -162,8 +168,16 @@ class Lab:
                         teacher_usd=answer.usd,
                     ),
                 )
-        self.allow("teacher_usd", self.spent.teacher_usd, self.budget.teacher_usd)
         return [answer for answer in answers if answer is not None]
+
+    def completions(self, problems: Sequence[Problem], answers: Sequence[Answer]) -> list[tuple[Problem, str]]:
+        """Return (problem, completion) of the answers whose program fits the problem's header; count the others."""
+        asked = zip(problems, answers, strict=True)
+        fitted = [(one, completion_of(one, answer.code) if answer.code else None) for one, answer in asked]
+        found = [(one, text) for one, text in fitted if text is not None]
+        if len(found) < len(fitted):
+            self.note("answers without fitting code", len(fitted) - len(found))
+        return found
 
     def screen(self, answer: Answer) -> Answer:
         if answer.problem is None or not (reasons := self.index.hits(answer.problem)):
@@ -178,7 +192,7 @@ class Lab:
     ) -> list[Sample]:
         """Return one attempt of the student at each problem."""
         self.allow("attempts", self.spent.student_samples + len(problems), self.budget.attempts)
-        decoding = Decoding(temperature=temperature, top_p=top_p, max_new_tokens=self.terms.max_new_tokens)
+        decoding = Decoding(temperature, top_p, self.terms.max_new_tokens, self.terms.stop)
         samples, records = self.engine.sample(
             student, [(one.id, one.prompt) for one in problems], decoding, self.seed, self.terms.batch
         )

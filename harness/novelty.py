@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Iterable
 
 from harness.types import Problem
+from harness.world.grammar import SOURCE
 
-TEMPLATED = "pipelines"
 WORDS = re.compile(r"\w+|[^\w\s]")
 
 
@@ -43,7 +43,7 @@ class Novelty:
 
     def add(self, problem: Problem) -> None:
         self.prompts.add(problem.prompt)
-        if self.limit < 1 and problem.source != TEMPLATED:
+        if self.limit < 1 and problem.source != SOURCE:
             text = words(problem)
             self.texts.append((len(text), Counter(text), text))
 
@@ -51,7 +51,7 @@ class Novelty:
         """Add `problem` and return True, unless it is too near to a known one."""
         if problem.prompt in self.prompts:
             return False
-        if self.limit < 1 and problem.source != TEMPLATED:
+        if self.limit < 1 and problem.source != SOURCE:
             text = words(problem)
             bag = Counter(text)
             if any(self.alike(len(text), bag, text, *other) for other in self.texts):

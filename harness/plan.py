@@ -6,6 +6,7 @@ are exact where a recipe does not look at results, and rest on the stated assump
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -16,21 +17,22 @@ from harness import catalog
 from harness.base import BATCH
 from harness.benchmarks.base import Benchmark
 from harness.compare import pool, teacher_of, terms
-from harness.config import Cell, Command, build
+from harness.config import Cell, Command
 from harness.decontaminate import index_of
 from harness.lab import Lab
+from harness.resolve import build
 from harness.store.database import Record
-from harness.store.keys import digest
+from harness.store.keys import Json, digest
 from harness.students.decoding import Decoding
 from harness.teachers.base import Teacher
-from harness.teachers.requests import Answer, Corrupt, Judge, Pose, Refine, Request, Solve
+from harness.teachers.requests import Answer, Corrupt, Judge, Pose, Refine, Request, Solve, request_key
 from harness.training.objective import Objective
 from harness.training.schedule import Schedule
 from harness.types import Problem, Sample, Spent, Student, TrainingSet, Verdict
 from harness.world.student import SIZES
 
 ATTEMPTS_PASS = 0.25  # share of the student's attempts assumed to pass
-RIGHT, FAULTY, TRIED = "rehearsed_right = 1", "rehearsed_faulty = 1", "rehearsed_attempt = 1"
+RIGHT, FAULTY, TRIED = "rehearsed = 1", "rehearsed = 2", "rehearsed = 3"  # no word that a recipe may object to
 
 # Seconds of one unit on one core with the embedded student, measured on the default run; they set the proportions of
 # the progress display and the first guess of the time left. Real students move both by one common factor.
@@ -55,19 +57,22 @@ class Rehearsal:
 
     def __init__(self) -> None:
         self.units: Counter[str] = Counter()
-        self.posed = 0
+        self.known: set[str] = set()
 
-    def record(self, kind: str, content: Any, units: int) -> Record:
-        self.units[kind] += units
-        return Record(digest([kind, content, self.posed]), kind, {}, 0.0)
+    def record(self, kind: str, content: Json, units: int = 1) -> Record:
+        """Count a step's units, unless the recipe has needed the same step before."""
+        key = digest([kind, content])
+        if key not in self.known:
+            self.known.add(key)
+            self.units[kind] += units
+        return Record(key, kind, {}, 0.0)
 
     def ask(self, teacher: Teacher, requests: Sequence[Request], seed: int) -> tuple[list[Answer], list[Record]]:
-        records = [self.record("answers", [seed, place, self.units["answers"]], 1) for place in range(len(requests))]
-        return [self.answer(request) for request in requests], records
+        records = [self.record("answers", [seed, request_key(request)]) for request in requests]
+        return [self.answer(request, record.key) for request, record in zip(requests, records, strict=True)], records
 
-    def answer(self, request: Request) -> Answer:
-        rng = random.Random(digest(self.units["answers"] + self.posed))
-        self.posed += 1
+    def answer(self, request: Request, key: str) -> Answer:
+        rng = random.Random(key)
         blank = Answer(request.kind, "", None, None, None, 0, 0, 0.0, "stop")
         if isinstance(request, Solve | Refine):
             return replace(blank, code=f"{request.problem.prompt}    {RIGHT}\n")
@@ -77,31 +82,31 @@ class Rehearsal:
             return replace(blank, scores=(2.0 * rng.random(), *(rng.random() for _ in range(4))))
         assert isinstance(request, Pose), request
         text = " ".join(f"{rng.getrandbits(40):x}" for _ in range(8))
-        problem = Problem(f"rehearsed/{self.posed}", f'def f(x):\n    """{text}"""\n', "f", (), "", 1, "rehearsal")
+        problem = Problem(f"rehearsed/{key}", f'def f(x):\n    """{text}"""\n', "f", (), "", 1, "rehearsal")
         return replace(blank, problem=problem)
 
     def sample(
         self, student: Student, prompts: Sequence[tuple[str, str]], decoding: Decoding, seed: int, batch: int
     ) -> tuple[list[list[Sample]], list[Record]]:
-        record = self.record("samples", [student.weights, len(prompts)], len(prompts) * decoding.n)
-        return [
-            [Sample(key, index, f"    {TRIED}\n", "stop", 0) for index in range(decoding.n)] for key, _ in prompts
-        ], [record]
+        content: Json = [student.weights, seed, dataclasses.asdict(decoding), [text for _, text in prompts]]
+        record = self.record("samples", content, len(prompts) * decoding.n)
+        text = f"    {TRIED}\n"
+        return [[Sample(key, index, text, "stop", 0) for index in range(decoding.n)] for key, _ in prompts], [record]
 
     def judge(self, pairs: Sequence[tuple[Problem, str]], cpu_s: float) -> tuple[list[Verdict], list[Record]]:
         verdicts: list[Verdict] = []
-        for place, (problem, text) in enumerate(pairs):
-            share = int(digest([problem.id, place])[:8], 16) / 16**8
+        for problem, text in pairs:
+            share = int(digest([problem.id, text])[:8], 16) / 16**8
             passed = RIGHT in text or (TRIED in text and share < ATTEMPTS_PASS)
             verdicts.append(Verdict("passed" if passed else "wrong", "", None, 0, 1, 0.0, 0.0, 0, "rehearsal"))
-        return verdicts, [self.record("verdicts", [self.units["verdicts"]], 1) for _ in pairs]
+        return verdicts, [self.record("verdicts", [problem.id, text, checks(problem)]) for problem, text in pairs]
 
     def fit(
         self, student: Student, data: TrainingSet, objective: Objective, schedule: Schedule, seed: int
     ) -> tuple[list[Student], list[dict[str, Any]], Record]:
         pairs = sum(one.rejected is not None for one in data.examples) if objective.uses_pairs else 0
         longer = round(schedule.updates * (1 + pairs / len(data.examples)))  # a faulty half is a second forward pass
-        record = self.record("checkpoint", [student.weights, len(data.examples), seed], longer)
+        record = self.record("checkpoint", [student.weights, repr(data), repr(objective), repr(schedule), seed], longer)
         marks: list[dict[str, Any]] = [
             {
                 "weights": f"{record.key}-{mark}",
@@ -113,6 +118,11 @@ class Rehearsal:
             for mark in schedule.all_marks
         ]
         return [Student(student.name, mark["weights"]) for mark in marks], marks, record
+
+
+def checks(problem: Problem) -> str:
+    """Tell a problem's checks from none at all: a program that is only run is another step."""
+    return "none" if problem.checks == () else "checks"
 
 
 def forecast(command: Command, benchmarks: Sequence[Benchmark]) -> list[Forecast]:

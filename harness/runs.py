@@ -18,6 +18,7 @@ from typing import Any
 from harness import __version__
 from harness.config import Command
 from harness.errors import StoreError
+from harness.store.artifacts import hash_folder
 from harness.store.database import told
 from harness.store.rows import row_to_json, write_lines, write_text
 from harness.types import Row
@@ -141,10 +142,15 @@ def student_name(recipe: str, settings: dict[str, str], seed: int | None, cycle:
     return f"{recipe}{label}-seed{seed}-cycle{cycle}".replace("/", "-")
 
 
-def keep_student(source: Path, target: Path, *, copy: bool = False) -> None:
-    """Put a checkpoint at `target`, whole or not at all; files are linked where the disk allows it, unless `copy`."""
+def keep_student(source: Path, target: Path, weights: str, *, copy: bool = False) -> None:
+    """Put a checkpoint at `target`, whole or not at all; files are linked where the disk allows it, unless `copy`.
+
+    What stands there is kept if it is the same student, else replaced.
+    """
     if target.exists():
-        return
+        if hash_folder(target) == weights:
+            return
+        shutil.rmtree(target)
     draft = target.with_name(f"{target.name}.{os.getpid()}.new")
     shutil.rmtree(draft, ignore_errors=True)
     with told(target):

@@ -11,10 +11,11 @@ from typing import Any
 
 from harness import catalog
 from harness.benchmarks.registry import available
-from harness.config import Budget, Command, Run, presets
+from harness.config import Budget, Command, Run
 from harness.display import clock
 from harness.evaluate import Evaluation
 from harness.plan import ATTEMPTS_PASS, Forecast
+from harness.resolve import presets
 from harness.runs import read_facts
 from harness.stats import power
 from harness.store.rows import read_rows
@@ -44,8 +45,7 @@ def budget_text(budget: Budget) -> str:
     limits = [f"{budget.examples:,} examples", f"{budget.updates:,} updates"]
     limits += [f"{budget.attempts:,} attempts"] if budget.attempts else []
     limits += [f"{budget.teacher_calls:,} teacher calls"] if budget.teacher_calls else []
-    limits += [f"{budget.teacher_usd:g} USD"] if budget.teacher_usd else []
-    return f"{', '.join(limits)} per cycle; teacher calls {'as above' if budget.teacher_calls else 'not limited'}"
+    return f"{', '.join(limits)} per cycle{'' if budget.teacher_calls else '; teacher calls not limited'}"
 
 
 def plan(command: Command, forecasts: Sequence[Forecast], workers: int, sizes: Sequence[int]) -> Iterator[str]:
@@ -87,7 +87,29 @@ def table_of(command: Command, rows: Sequence[Row], timings: Sequence[dict[str, 
         ks=run.k,
         budget=budget_text(run.budget),
         command=f"harness compare {' '.join(command.words)}",
+        notes=notes_of(rows),
     )
+
+
+ONE_PASS = (
+    "columns before the last: a recipe without a loop trains under one learning-rate schedule over all cycles, so "
+    "only the last column compares it with recipes that train anew in every cycle"
+)
+
+
+def notes_of(rows: Sequence[Row]) -> list[str]:
+    """Return what stands under a table beside its numbers: how to read its columns, and the recipes' own counts."""
+    found = [ONE_PASS] if any(row.cycle > 1 for row in rows) else []
+    last = {(row.recipe, settings_label(row.settings), row.seed): row for row in rows}  # rows come in cycle order
+    lines: dict[str, list[Row]] = {}
+    for (recipe, settings, _), row in last.items():
+        if row.notes:
+            lines.setdefault(f"{recipe} {settings}".strip(), []).append(row)
+    for label, own in lines.items():
+        names = list(dict.fromkeys(name for row in own for name in row.notes))
+        counts = [f"{name} {sum(row.notes.get(name, 0) for row in own) / len(own):.5g}" for name in names]
+        found.append(f"{label}: {'; '.join(counts)}{' (mean of seeds)' if len(own) > 1 else ''}")
+    return found
 
 
 def table_of_folder(folder: Path) -> Table:
@@ -97,7 +119,13 @@ def table_of_folder(folder: Path) -> Table:
     seconds = seconds_of([json.loads(line) for line in lines])
     budget = budget_text(Budget(**facts["budget"]))
     return build(
-        rows, reference=facts["reference"], seconds=seconds, ks=facts["k"], budget=budget, command=facts["command"]
+        rows,
+        reference=facts["reference"],
+        seconds=seconds,
+        ks=facts["k"],
+        budget=budget,
+        command=facts["command"],
+        notes=notes_of(rows),
     )
 
 

@@ -11,21 +11,27 @@ N attempts; the budget's optimiser updates, each forward pass twice as long wher
 
 | paper (code: yujiachen99/SodaCoder) | here | why |
 |---|---|---|
-| three stages, cycle after cycle from the current student | the same | paper |
+| three stages, cycle after cycle | the same | paper |
+| each cycle from the current student or from the base: unknown | from the current one | ours |
+| cycles, pool size: unknown | the comparison's `cycles` and `budget.examples` | ours |
 | likelihood on correct, contrast on faulty code; its form unknown | hinge max(0, m − (s⁺ − s⁻)), nats per token | ours: bounded, no reference model |
 | weight and margin unknown | λ = 0.5, m = 0.2 | ours |
+| optimiser unknown (LLaMA-Factory) | the comparison's trainer and updates, a fresh optimiser each cycle | ours: equal updates |
 | five fault types, at least one in a faulty answer | the same; the type is drawn by us | authors' code; drawing is ours |
+| faulty answer independent of the correct one (released data) | an edit of the correct one | ours: the fault is the only difference |
 | faulty answers taken as they come | must fail the checks, mutator as fallback, giveaways dropped | ours: some released ones are right |
-| contrast text unknown | comments stripped, in the likelihood text too (one forward pass instead of two) | ours |
-| rubric 0–6 by a trained scoring model | rubric by the teacher | ours: cost |
-| tool: compile and run, without tests | `tool=run_only` | authors' code |
-| level thresholds unknown | hard: tool fails or score ≤ 2; easy: tool passes and score ≥ 5 | ours |
+| tests unknown | the problem's own checks | ours: the pool has them |
+| contrast text unknown | comments stripped, docstrings kept, in the likelihood text too (one forward pass instead of two) | ours |
+| attempts unknown | greedy, at most 96 tokens in the embedded world, else 512 | ours |
+| rubric 0–6 by a trained scoring model | rubric by the teacher | authors' code; the scorer is ours: cost |
+| tool: compile and run, without tests | `tool=run_only`; a refused program fails | authors' code; refused is ours |
+| three levels; thresholds unknown | hard: tool fails or score ≤ 2; easy: tool passes and score ≥ 5 | authors' code; thresholds are ours |
 | easy: same domain, rarer; else same domain and type | the same | authors' code |
-| quotas, pool, replay unknown | hard/medium/easy 50/30/20 %; N/2 new, ≤ N/4 hard kept, replay fills up | ours: equal updates |
-| near-duplicates: unknown | ROUGE-L F ≤ `rouge`; exact prompt for the embedded world's templates | ours: Lion's 0.7 |
-| cycles unknown | the comparison's `cycles` | ours |
+| quotas, renewal, replay unknown | hard/medium/easy 50/30/20 %; N/2 new, ≤ N/4 hard kept, replay fills up | ours: equal updates |
+| filters unknown | ROUGE-L F ≤ `rouge`, exact prompt for the embedded world's templates; benchmarks' problems dropped | ours: Lion's 0.7 |
 """
 
+import random
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -33,7 +39,6 @@ from typing import Literal
 
 from harness.lab import (
     FAULTS,
-    Answer,
     Corrupt,
     Example,
     Fault,
@@ -84,6 +89,18 @@ class Config:
     tries: int = 4  # rounds of requests for new problems before replay fills the pool
     ablation: Ablation = field(default_factory=Ablation)
 
+    def __post_init__(self) -> None:
+        for name in ("margin", "weight", "retries"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}={getattr(self, name)}: expected 0 or more.")
+        for name in ("fresh", "keep_hard", "rouge"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name}={getattr(self, name)}: expected a share from 0 to 1.")
+        if min(self.quota) < 0 or abs(sum(self.quota) - 1) > 1e-6:
+            raise ValueError(f"quota={','.join(map(str, self.quota))}: expected three shares that add up to 1.")
+        if self.tries < 1:
+            raise ValueError(f"tries={self.tries}: expected 1 or more.")
+
 
 def train(lab: Lab, cfg: Config) -> Iterator[Student]:
     student, size = lab.student, lab.budget.examples
@@ -126,7 +143,7 @@ def verified_correct(lab: Lab, pool: Sequence[Problem]) -> dict[str, tuple[Probl
     for temperature in (0.0, 0.8):
         asked = [problem for problem in pool if problem.id not in correct]
         answers = lab.ask([Solve(problem, temperature=temperature) for problem in asked])
-        written = completions(asked, answers)
+        written = lab.completions(asked, answers)
         for (problem, text), verdict in zip(written, lab.judge(written), strict=True):
             if verdict.passed:
                 correct[problem.id] = (problem, strip_comments(text))
@@ -144,7 +161,8 @@ def verified_faulty(lab: Lab, cfg: Config, cycle: int, correct: dict[str, tuple[
         asked = [correct[key] for key in correct if key not in faulty]
         whole = [(one, one.prompt + text) for one, text in asked]
         if attempt <= cfg.retries:
-            answers = lab.ask([Corrupt(one, code, fault[one.id], index=attempt) for one, code in whole])
+            draw = cycle * (cfg.retries + 1) + attempt  # a replayed problem gets another fault than before
+            answers = lab.ask([Corrupt(one, code, fault[one.id], index=draw) for one, code in whole])
             codes = [answer.code for answer in answers]
         else:  # the last resort: one edit of the correct answer's syntax tree
             codes = [mutate(code, fault[one.id], lab.rng("mutant", cycle, one.id)) for one, code in whole]
@@ -158,13 +176,6 @@ def verified_faulty(lab: Lab, cfg: Config, cycle: int, correct: dict[str, tuple[
                 faulty[one.id] = text
                 lab.note(f"faults by {'teacher' if attempt <= cfg.retries else 'mutator'}: {fault[one.id]}")
     return faulty
-
-
-def completions(problems: Sequence[Problem], answers: Sequence[Answer]) -> list[tuple[Problem, str]]:
-    pairs = [
-        (one, completion_of(one, answer.code)) for one, answer in zip(problems, answers, strict=True) if answer.code
-    ]
-    return [(one, text) for one, text in pairs if text is not None]
 
 
 def gives_away(faulty: str, correct: str) -> bool:
@@ -219,28 +230,34 @@ def new_problems(
     known, fresh = novel(seen.values(), cfg.rouge), dict[str, Problem]()
     wanted = round(cfg.fresh * lab.budget.examples)
     for attempt in range(cfg.tries):
-        rng = lab.rng("seeds", cycle, attempt)
-        by_level: dict[Level, list[Problem]] = {
-            name: [one for one in pool if levels[one.id] == name] for name in LEVELS
-        }
-        seeds: list[Problem] = []
-        for name, count in quotas(
-            cfg.quota, wanted - len(fresh), {name: len(by_level[name]) for name in LEVELS}
-        ).items():
-            group = by_level[name] if cfg.ablation.level_split else list(pool)
-            seeds += rng.sample(group, min(count, len(group))) + rng.choices(group, k=max(0, count - len(group)))
-        mode: dict[str, Mode] = {
-            one.id: "rarer" if levels[one.id] == "easy" and cfg.ablation.level_split else "similar" for one in seeds
-        }
-        answers = lab.ask(
-            [Pose(one, mode[one.id], index=cycle * 10_000 + attempt * 1_000 + row) for row, one in enumerate(seeds)]
-        )
-        for answer in answers:
+        seeds = draw_seeds(cfg, pool, levels, wanted - len(fresh), lab.rng("seeds", cycle, attempt))
+        first = (cycle * cfg.tries + attempt) * wanted  # no request is sent twice
+        modes: list[Mode] = [
+            "rarer" if levels[one.id] == "easy" and cfg.ablation.level_split else "similar" for one in seeds
+        ]
+        requests = [
+            Pose(one, mode, index=first + row) for row, (one, mode) in enumerate(zip(seeds, modes, strict=True))
+        ]
+        for answer in lab.ask(requests):
             if answer.problem is not None and answer.problem.id not in seen and known.admit(answer.problem):
                 fresh[answer.problem.id] = answer.problem
         lab.note("new problems asked for", len(seeds))
     lab.note("new problems kept", len(fresh))
     return list(fresh.values())
+
+
+def draw_seeds(
+    cfg: Config, pool: Sequence[Problem], levels: dict[str, Level], count: int, rng: random.Random
+) -> list[Problem]:
+    """Draw seeds by the levels' quotas, without replacement until a level is used up; or from the pool as a whole."""
+    if not cfg.ablation.level_split:
+        return rng.choices(pool, k=count)
+    groups: dict[Level, list[Problem]] = {name: [one for one in pool if levels[one.id] == name] for name in LEVELS}
+    seeds: list[Problem] = []
+    for name, share in quotas(cfg.quota, count, {name: len(groups[name]) for name in LEVELS}).items():
+        rounds, rest = divmod(share, max(1, len(groups[name])))
+        seeds += groups[name] * rounds + rng.sample(groups[name], rest)
+    return seeds
 
 
 def quotas(shares: tuple[float, float, float], count: int, available: dict[Level, int]) -> dict[Level, int]:

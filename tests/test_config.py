@@ -1,7 +1,8 @@
 import pytest
 
-from harness.config import Run, resolve
+from harness.config import Run
 from harness.errors import ConfigError
+from harness.resolve import resolve
 
 
 def problems(*words):
@@ -75,6 +76,15 @@ def test_a_typo_gets_the_nearest_valid_name(word, said):
         "iterkd.quota=1,2",
         "iterkd.margin=high",
         "seed=x",
+        "k=0",
+        "jobs=-1",
+        "device=gpu",
+        "decode.top_p=0",
+        "train.warmup=-1",
+        "train.final_ratio=2",
+        "iterkd.quota=1,1,1",
+        "iterkd.fresh=2",
+        "iterkd.retries=-3",
     ],
 )
 def test_a_value_of_the_wrong_kind_is_refused_by_its_key(word):
@@ -102,3 +112,13 @@ def test_where_results_are_kept_does_not_change_what_they_are():
 
 def test_another_configuration_has_another_folder():
     assert resolve(["recipe=iterkd"]).folder() != resolve(["recipe=iterkd", "cycles=2"]).folder()
+
+
+def test_a_reference_that_names_several_rows_is_refused_before_anything_runs():
+    told = problems("recipe=iterkd", "iterkd.margin=0.1,0.2", "reference=iterkd")
+    assert any("2 rows bear that name" in text for text in told)
+
+
+def test_a_swept_row_can_be_the_reference_by_its_label():
+    command = resolve(["recipe=iterkd", "iterkd.margin=0.1,0.2", "reference='iterkd margin=0.1'"])
+    assert command.run.reference == "iterkd margin=0.1"

@@ -59,6 +59,6 @@ def test_every_documented_command_parses(command):
     options = parser().parse_args(shlex.split(command))
     assert options.command
     if options.command in ("compare", "plan") and "my_recipes" not in command:
-        from harness.config import resolve
+        from harness.resolve import resolve
 
         resolve(options.words)

@@ -203,6 +203,8 @@ def told(folder: Path) -> Generator[None]:
         said = str(err.orig)
         if "full" in said:
             remedy = "The disk is full: free some space and run the same command again; finished steps are kept."
+        elif "locked" in said or "busy" in said:
+            remedy = "Another process has been writing for a minute: run the same command again when it has ended."
         elif "readonly" in said or "unable to open" in said:
             remedy = "Give yourself write permission there, or choose another folder (store=NEW_FOLDER)."
         else:

@@ -26,6 +26,10 @@ class Teacher(Protocol):
         """The kinds of request that it can serve, and `logits` where it has them."""
         ...
 
+    def serves(self, source: str) -> frozenset[str]:
+        """Return the kinds of request that it can serve for problems of a source (`pipelines`, `mbpp:train`, …)."""
+        ...
+
     def answer(self, requests: Sequence[Request], seed: int) -> Iterator[tuple[int, Answer]]:
         """Yield (position, answer) for every request, in any order.
 

@@ -22,7 +22,7 @@ from harness.teachers.reading import Line, align, body_of, chain, read, write
 from harness.teachers.requests import KINDS, Answer, Corrupt, Judge, Pose, Refine, Request, Solve, request_key
 from harness.types import Problem, Script
 from harness.world.checks import alike, edits, replaced, tells
-from harness.world.grammar import LONGEST, Pipeline, parse, render
+from harness.world.grammar import LONGEST, SOURCE, Pipeline, parse, render
 from harness.world.operations import CONSTANTS, Step, Value
 from harness.world.pool import REVERSED, Chooser, draw_step, fingerprint, held_out, skew
 
@@ -37,6 +37,10 @@ class Oracle:
     name = "oracle"
     version = 1
     capabilities: frozenset[str] = frozenset(KINDS)
+
+    def serves(self, source: str) -> frozenset[str]:
+        """Return all kinds for the embedded world; elsewhere it only knows the reference that a problem carries."""
+        return self.capabilities if source == SOURCE else frozenset({"solve", "corrupt"})
 
     def answer(self, requests: Sequence[Request], seed: int) -> Iterator[tuple[int, Answer]]:
         """Yield the answers in order. Each is drawn from its own generator, so neither batch nor order matters."""

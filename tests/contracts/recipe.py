@@ -21,7 +21,7 @@ from harness.lab import Lab, Terms
 from harness.plan import Rehearsal
 from harness.store.keys import digest
 from harness.teachers.requests import KINDS, Answer, Request, request_key
-from harness.types import Problem, Student
+from harness.types import Example, Problem, Student
 
 MOST_FIELDS = 12
 BUDGET = Budget(examples=12, updates=5, attempts=12)
@@ -34,6 +34,9 @@ class Anything:
     version = 1
     capabilities = frozenset[str](KINDS)
 
+    def serves(self, source: str) -> frozenset[str]:
+        return self.capabilities
+
     def answer(self, requests: Sequence[Request], seed: int) -> Iterator[tuple[int, Answer]]:
         raise AssertionError("the rehearsal answers")
 
@@ -45,6 +48,7 @@ class Witness(Rehearsal):
         super().__init__()
         self.calls: list[str] = []
         self.kinds: set[str] = set()
+        self.fitted: list[tuple[Example, ...]] = []
 
     def ask(self, teacher: Any, requests: Sequence[Request], seed: int) -> Any:
         self.kinds |= {request.kind for request in requests}
@@ -60,6 +64,7 @@ class Witness(Rehearsal):
         return super().judge(pairs, cpu_s)
 
     def fit(self, student: Student, data: Any, objective: Any, schedule: Any, seed: int) -> Any:
+        self.fitted.append(data.examples)
         parts = [dataclasses.asdict(one) for one in (data, objective, schedule)]
         self.calls.append(digest(["fit", student.weights, parts, seed]))
         return super().fit(student, data, objective, schedule, seed)
@@ -75,12 +80,13 @@ def problems(count: int) -> list[Problem]:
     ]
 
 
-def rehearse(name: str, cycles: int, seed: int = 0) -> tuple[Witness, Lab, int]:
+def rehearse(name: str, cycles: int, seed: int = 0, **settings: Any) -> tuple[Witness, Lab, int]:
+    """Run a recipe against stand-ins and return what was asked, the lab, and how many students it yielded."""
     recipe, engine = catalog.find(name), Witness()
-    terms = Terms(cycles, BUDGET, Train(), threads=1, device="cpu", batch=8, max_new_tokens=32, cpu_s=1.0)
+    terms = Terms(cycles, BUDGET, Train(), threads=1, device="cpu", batch=8, max_new_tokens=32, stop=(), cpu_s=1.0)
     pool = problems(cycles * BUDGET.examples)
     lab = Lab(engine, terms, Student("tiny", "base"), pool, Anything(), index_of([]), seed)
-    return engine, lab, sum(1 for _ in recipe.train(lab, recipe.config))
+    return engine, lab, sum(1 for _ in recipe.train(lab, dataclasses.replace(recipe.config, **settings)))
 
 
 def check_recipe(name: str) -> None:
