@@ -84,6 +84,8 @@ def outside(name: str) -> Recipe:
             f"recipe={name}: no module of this name can be imported. Expected a dotted path to a module with "
             "`Config` and `train(lab, cfg)`; is its folder on PYTHONPATH?"
         ) from err
+    except (Exception, SystemExit) as err:
+        raise ConfigError(f"recipe={name}: importing it failed: {type(err).__name__}: {err}. Mend the module.") from err
     config = getattr(module, "Config", None)
     if not dataclasses.is_dataclass(config) or not callable(getattr(module, "train", None)):
         raise ConfigError(

@@ -18,6 +18,7 @@ from harness.compare import run_cell
 from harness.errors import HarnessError, UsageError
 from harness.resolve import resolve
 
+INPUT, OUTPUT, ERRORS = 0, 1, 2  # descriptors
 PARENT_GONE = 70  # exit code, seen by nobody
 
 
@@ -25,9 +26,15 @@ def main() -> int:
     message = json.loads(sys.stdin.readline())
     sys.path.append(os.getcwd())  # a recipe of the user's own may stand where the command was typed
     signal.signal(signal.SIGTERM, stop)
-    threading.Thread(target=watch_parent, daemon=True).start()
-    events = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
-    sys.stdout = sys.stderr  # whatever a library prints must not mix with the events
+    # Our input ends with the driver. A recipe that reads its own input finds none there, instead of waiting for ever.
+    lifeline = os.dup(INPUT)
+    with open(os.devnull, "rb") as nothing:
+        os.dup2(nothing.fileno(), INPUT)
+    threading.Thread(target=watch_parent, args=(lifeline,), daemon=True).start()
+    # Whatever a library, its C code or a child process prints must not mix with the events: only we hold their pipe.
+    events = os.fdopen(os.dup(OUTPUT), "w", buffering=1)
+    os.dup2(ERRORS, OUTPUT)
+    sys.stdout = sys.stderr
 
     def emit(event: dict[str, Any]) -> None:
         events.write(json.dumps(event) + "\n")
@@ -39,7 +46,10 @@ def main() -> int:
     except HarnessError as err:
         emit({"event": "error", "text": str(err), "usage": isinstance(err, UsageError)})
         return 2
-    except Exception:  # told to the driver with its traceback, then shown: an unforeseen error must not be lost
+    except (
+        Exception,
+        SystemExit,
+    ):  # told to the driver with its traceback, then shown: an unforeseen error must not be lost
         emit({"event": "error", "text": traceback.format_exc(), "usage": False})
         return 1
     return 0
@@ -49,10 +59,10 @@ def stop(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def watch_parent() -> None:
+def watch_parent(lifeline: int) -> None:
     """End with the driver, however it ends: its end closes our input."""
     # A raw read: at exit the interpreter would wait for the lock of a buffered one.
-    while os.read(0, 1024):
+    while os.read(lifeline, 1024):
         continue
     os._exit(PARENT_GONE)
 

@@ -130,7 +130,8 @@ def compare_command(options: argparse.Namespace) -> int:
         show(texts.opening(command, level, missing))
         sys.stdout.flush()
         driver.prove_references(command, level)
-        with Display(forecast(command, driver.benchmarks_of(command.run)), driver.workers(command)) as display:
+        forecasts = forecast(command, driver.benchmarks_of(command.run))
+        with Display(forecasts, driver.workers(command)) as display:
             outcome = driver.compare(command, folder, level, display.see)
         table = texts.table_of(command, outcome.rows, outcome.timings)
         folder.write_table(render.markdown(table))

@@ -129,6 +129,13 @@ def compare(command: Command, folder: RunFolder, level: str, watch: Watch) -> Ou
                 f"{names[place]}: its process ended with code {event['code']}; see {jobs[place].errors}. Run the same "
                 "command again: it goes on from the last finished step."
             )
+    for place, events in found.items():
+        expected = len(run.benchmark) * (run.cycles if place else 1)
+        if len(events) != expected:
+            raise HarnessError(
+                f"{names[place]}: it ended with {len(events)} of {expected} rows. See {jobs[place].errors}; a recipe "
+                "must not end its process."
+            )
     outcome = gather(found, folder.path)
     outcome.wall_s = time.perf_counter() - began
     folder.write_rows(outcome.rows, outcome.timings)
@@ -166,10 +173,17 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def environment(threads: int) -> dict[str, str]:
-    """Return what a cell's environment must hold before its libraries are loaded."""
+MOVES_NUMBERS = ("MKL_", "ATEN_", "ONEDNN_", "DNNL_", "KMP_", "OMP_", "PYTHONOPTIMIZE")
+
+
+def environment(threads: int) -> dict[str, str | None]:
+    """Return what a cell's environment must hold before its libraries are loaded; None takes a variable out.
+
+    Switches that move the last bits of a number are no part of a step's key, so they are not passed on.
+    """
     count = str(threads)
-    return {
+    unset: dict[str, str | None] = {name: None for name in os.environ if name.startswith(MOVES_NUMBERS)}
+    return unset | {
         "OMP_NUM_THREADS": count,
         "MKL_NUM_THREADS": count,
         "OPENBLAS_NUM_THREADS": count,

@@ -22,7 +22,7 @@ from harness.content import problem_content
 from harness.errors import SandboxError
 from harness.sandbox import Limits, Program, Sandbox
 from harness.store import steps
-from harness.store.database import Record, Store
+from harness.store.database import Record, Store, told
 from harness.store.keys import Json, digest
 from harness.store.steps import Payload, Step
 from harness.students.decoding import Decoding
@@ -214,16 +214,17 @@ class StepEngine:
         def compute(todo: list[int]) -> Iterator[tuple[int, Payload]]:
             from harness.training.trainer import fit
 
-            scratch = self.store.artifacts.scratch(self.store.owner.name)
-            marks = fit(
-                self.folder(student),
-                data,
-                objective,
-                schedule,
-                seed,
-                lambda update: scratch / str(update),
-                lambda done, total: self.progress(Progress("checkpoint", done, total)),
-            )
+            with told(self.store.folder):
+                scratch = self.store.artifacts.scratch(self.store.owner.name)
+                marks = fit(
+                    self.folder(student),
+                    data,
+                    objective,
+                    schedule,
+                    seed,
+                    lambda update: scratch / str(update),
+                    lambda done, total: self.progress(Progress("checkpoint", done, total)),
+                )
             kept: list[Json] = []
             for mark in marks:
                 weights = self.store.artifacts.adopt(mark.folder)

@@ -31,7 +31,7 @@ def export(folder: Path, words: Sequence[str], target: Path) -> Path:
     if target.is_dir():
         target.rmdir()
     target.parent.mkdir(parents=True, exist_ok=True)
-    keep_student(source, target, row.weights, copy=True)
+    keep_student(source, target, row.weights)
     table = table_of_folder(folder)
     line = next(one for one in table.lines if (one.recipe, one.settings) == (row.recipe, settings_label(row.settings)))
     write_text(

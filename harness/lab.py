@@ -103,15 +103,14 @@ class Lab:
         index: Index,
         seed: int,
     ) -> None:
-        self.engine = engine
-        self.terms = terms
+        self._engine = engine
+        self._terms = terms
         self.student = student
-        self.problems = tuple(problems)  # cycles × budget.examples of them where the source has as many
+        self._whole = {one.id: one for one in problems}  # with their references, which only the teacher may need
+        self.problems = tuple(replace(one, reference="") for one in problems)  # cycles × budget.examples, if there are
         self.teacher = teacher
-        self.index = index
+        self._index = index
         self.seed = seed
-        self.cycles = terms.cycles
-        self.budget = terms.budget
         self.spent = Spent()
         self.seconds = 0.0  # of the steps this cell needed, whoever ran them
         self.notes: Counter[str] = Counter()  # what a recipe wants told: counts by name
@@ -119,6 +118,16 @@ class Lab:
         self.asked: set[str] = set()  # requests so far, kept where their number is limited
         self.rows_fitted = 0
         self.updates_made = 0
+
+    @property
+    def cycles(self) -> int:
+        """How many students the recipe is to yield."""
+        return self._terms.cycles
+
+    @property
+    def budget(self) -> Budget:
+        """What may be spent per cycle."""
+        return self._terms.budget
 
     def rng(self, purpose: str, *ids: int | str) -> random.Random:
         """Return a generator for one purpose, derived from the cell's seed."""
@@ -137,6 +146,7 @@ class Lab:
         Raises BudgetError before a call that the budget does not allow, TeacherError for a request that this
         teacher cannot serve.
         """
+        requests = [self._full(request) for request in requests]
         lacking = {request.kind for request in requests} - self.teacher.capabilities
         if lacking:
             raise TeacherError(
@@ -144,7 +154,7 @@ class Lab:
             )
         if self.budget.teacher_calls:
             new = {digest([self.seed if one.drawn else 0, request_key(one)]) for one in requests} - self.asked
-            self.allow("teacher_calls", len(self.asked) + len(new), self.budget.teacher_calls)
+            self._allow("teacher_calls", len(self.asked) + len(new), self.budget.teacher_calls)
             self.asked |= new
         answers: list[Answer | None] = [None] * len(requests)
         for seed in (0, self.seed):
@@ -156,10 +166,10 @@ class Lab:
             ]
             if not rows:
                 continue
-            found, records = self.engine.ask(self.teacher, [requests[row] for row in rows], seed)
+            found, records = self._engine.ask(self.teacher, [requests[row] for row in rows], seed)
             for row, answer, record in zip(rows, found, records, strict=True):
-                answers[row] = self.screen(answer)
-                self.charge(
+                answers[row] = self._screen(answer)
+                self._charge(
                     record,
                     Spent(
                         teacher_calls=1,
@@ -179,9 +189,22 @@ class Lab:
             self.note("answers without fitting code", len(fitted) - len(found))
         return found
 
-    def screen(self, answer: Answer) -> Answer:
-        if answer.problem is None or not (reasons := self.index.hits(answer.problem)):
+    def _full(self, request: Request) -> Request:
+        """Return the request with its problem's reference, which recipes do not see, put back."""
+        if isinstance(request, Pose):
+            return (
+                request
+                if request.like is None
+                else replace(request, like=self._whole.get(request.like.id, request.like))
+            )
+        return replace(request, problem=self._whole.get(request.problem.id, request.problem))
+
+    def _screen(self, answer: Answer) -> Answer:
+        if answer.problem is None:
             return answer
+        if not (reasons := self._index.hits(answer.problem)):
+            self._whole.setdefault(answer.problem.id, answer.problem)
+            return replace(answer, problem=replace(answer.problem, reference=""))
         self.note("posed problems that stand in a benchmark")
         return replace(answer, problem=None, reason=f"stands in a benchmark: {', '.join(reasons)}")
 
@@ -191,24 +214,24 @@ class Lab:
         self, student: Student, problems: Sequence[Problem], temperature: float = 0.0, top_p: float = 1.0
     ) -> list[Sample]:
         """Return one attempt of the student at each problem."""
-        self.allow("attempts", self.spent.student_samples + len(problems), self.budget.attempts)
-        decoding = Decoding(temperature, top_p, self.terms.max_new_tokens, self.terms.stop)
-        samples, records = self.engine.sample(
-            student, [(one.id, one.prompt) for one in problems], decoding, self.seed, self.terms.batch
+        self._allow("attempts", self.spent.student_samples + len(problems), self.budget.attempts)
+        decoding = Decoding(temperature, top_p, self._terms.max_new_tokens, self._terms.stop)
+        samples, records = self._engine.sample(
+            student, [(one.id, one.prompt) for one in problems], decoding, self.seed, self._terms.batch
         )
         for record in records:
-            self.charge(record, Spent())
+            self._charge(record, Spent())
         found = [own[0] for own in samples]
         self.spent += Spent(student_samples=len(found), student_tokens=sum(one.tokens for one in found))
         return found
 
     def judge(self, pairs: Sequence[tuple[Problem, str]]) -> list[Verdict]:
         """Run prompt + completion of each pair on the problem's own checks and return the verdicts in order."""
-        verdicts, records = self.engine.judge(
-            [(problem, assemble(problem, text)) for problem, text in pairs], self.terms.cpu_s
+        verdicts, records = self._engine.judge(
+            [(problem, assemble(problem, text)) for problem, text in pairs], self._terms.cpu_s
         )
         for record in records:
-            self.charge(record, Spent(programs=1))
+            self._charge(record, Spent(programs=1))
         return verdicts
 
     def run(self, pairs: Sequence[tuple[Problem, str]]) -> list[Verdict]:
@@ -225,7 +248,7 @@ class Lab:
         order: Order = "shuffled",
     ) -> Student:
         """Train one cycle: `budget.updates` optimiser steps with a fresh optimiser. No examples: no training."""
-        [(trained, spent, seconds)] = self.train(student, examples, objective, order, cycles=1)
+        [(trained, spent, seconds)] = self._train(student, examples, objective, order, cycles=1)
         self.spent += spent
         self.seconds += seconds
         return trained
@@ -242,25 +265,25 @@ class Lab:
         For recipes without a loop: as many updates as the others, evaluated at the same marks, under one
         learning-rate schedule over all of them.
         """
-        for at_mark, spent, seconds in self.train(student, examples, objective, order, cycles=self.cycles):
+        for at_mark, spent, seconds in self._train(student, examples, objective, order, cycles=self.cycles):
             self.spent += spent
             self.seconds += seconds
             yield at_mark
 
-    def train(
+    def _train(
         self, student: Student, examples: Sequence[Example], objective: Objective | None, order: Order, cycles: int
     ) -> list[tuple[Student, Spent, float]]:
         """Return the student after each of `cycles` shares of the updates, with what that share cost."""
-        kept = self.screened(examples)
+        kept = self._screened(examples)
         if not kept:
             self.note("cycles without examples", cycles)
             return [(student, Spent(), 0.0)] * cycles
         updates = self.budget.updates
         self.rows_fitted += len(kept)
         self.updates_made += updates * cycles
-        self.allow("examples", self.rows_fitted, self.budget.examples)
-        self.allow("updates", self.updates_made, updates)
-        settings = self.terms.train
+        self._allow("examples", self.rows_fitted, self.budget.examples)
+        self._allow("updates", self.updates_made, updates)
+        settings = self._terms.train
         schedule = Schedule(
             updates=updates * cycles,
             batch=settings.batch,
@@ -268,12 +291,12 @@ class Lab:
             warmup=settings.warmup,
             final_ratio=settings.final_ratio,
             max_tokens=settings.max_tokens,
-            threads=self.terms.threads,
-            device=self.terms.device,
+            threads=self._terms.threads,
+            device=self._terms.device,
             marks=tuple(updates * (cycle + 1) for cycle in range(cycles)),
         )
         data = TrainingSet(tuple(kept), order)
-        students, marks, record = self.engine.fit(student, data, objective or Objective(), schedule, self.seed)
+        students, marks, record = self._engine.fit(student, data, objective or Objective(), schedule, self.seed)
         shares: list[tuple[Student, Spent, float]] = []
         examples_so_far, tokens_so_far = 0, 0
         for at_mark, mark in zip(students, marks, strict=True):
@@ -286,23 +309,23 @@ class Lab:
             shares.append((at_mark, spent, record.seconds / cycles))
         return shares
 
-    def screened(self, examples: Sequence[Example]) -> list[Example]:
+    def _screened(self, examples: Sequence[Example]) -> list[Example]:
         """Leave out examples whose code is a benchmark's; their problems were checked when they came in."""
-        kept = [one for one in examples if not self.index.holds_code(one.prompt + one.completion)]
+        kept = [one for one in examples if not self._index.holds_code(one.prompt + one.completion)]
         if len(kept) < len(examples):
             self.note("examples whose code stands in a benchmark", len(examples) - len(kept))
         return kept
 
     # --- accounts ------------------------------------------------------------------------------------------------
 
-    def charge(self, record: Record, spent: Spent) -> None:
+    def _charge(self, record: Record, spent: Spent) -> None:
         """Count a step once per cell, whether this cell ran it or found it in the store."""
         if record.key not in self.counted:
             self.counted.add(record.key)
             self.spent += spent
             self.seconds += record.seconds
 
-    def allow(self, key: str, wanted: float, per_cycle: float) -> None:
+    def _allow(self, key: str, wanted: float, per_cycle: float) -> None:
         limit = per_cycle * self.cycles
         if per_cycle and wanted > limit:
             raise BudgetError(

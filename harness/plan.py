@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from harness.benchmarks.base import Benchmark
 from harness.compare import pool, teacher_of, terms
 from harness.config import Cell, Command
 from harness.decontaminate import index_of
+from harness.errors import HarnessError
 from harness.lab import Lab
 from harness.resolve import build
 from harness.store.database import Record
@@ -34,6 +36,8 @@ from harness.world.student import SIZES
 ATTEMPTS_PASS = 0.25  # share of the student's attempts assumed to pass
 RIGHT, FAULTY, TRIED = "rehearsed = 1", "rehearsed = 2", "rehearsed = 3"  # no word that a recipe may object to
 
+LONGEST_S = 60.0  # a recipe whose loop ends on real verdicts only would be rehearsed for ever
+
 # Seconds of one unit on one core with the embedded student, measured on the default run; they set the proportions of
 # the progress display and the first guess of the time left. Real students move both by one common factor.
 UNIT_S = {"checkpoint": 0.045, "samples": 0.005, "verdicts": 0.004, "answers": 0.0007}
@@ -46,6 +50,7 @@ class Forecast:
     name: str
     units: dict[str, int]
     spent: Spent
+    unknown: str = ""  # why the recipe could not be rehearsed
 
     @property
     def seconds(self) -> float:
@@ -58,9 +63,12 @@ class Rehearsal:
     def __init__(self) -> None:
         self.units: Counter[str] = Counter()
         self.known: set[str] = set()
+        self.began = time.monotonic()
 
     def record(self, kind: str, content: Json, units: int = 1) -> Record:
         """Count a step's units, unless the recipe has needed the same step before."""
+        if time.monotonic() - self.began > LONGEST_S:
+            raise HarnessError(f"the rehearsal did not end within {LONGEST_S:g} s")
         key = digest([kind, content])
         if key not in self.known:
             self.known.add(key)
@@ -135,7 +143,11 @@ def forecast(command: Command, benchmarks: Sequence[Benchmark]) -> list[Forecast
     base = Counter({"checkpoint": -(-run.world.base_examples // BATCH)} if run.student in SIZES else {})
     found = [Forecast("untrained", dict(base + evaluation), Spent())]
     for cell in command.cells:
-        units, spent = rehearse(command, cell, list(benchmarks))
+        try:
+            units, spent = rehearse(command, cell, list(benchmarks))
+        except (Exception, SystemExit) as err:  # a stand-in may be all that it cannot bear; the real run will tell
+            found.append(Forecast(cell.name, {}, Spent(), unknown=f"{type(err).__name__}: {err}"))
+            continue
         for _ in range(run.cycles):
             units.update(evaluation)
         found.append(Forecast(cell.name, dict(units), spent))

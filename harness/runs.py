@@ -44,6 +44,9 @@ class RunFolder:
                 (self.path / name).mkdir(parents=True, exist_ok=True)
             self.lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         self.hold()
+        self.check()  # again, now that nobody else can have begun another run here
+        for draft in [*self.path.glob("*.new"), *self.path.glob("*/*.new")]:  # of a killed command
+            shutil.rmtree(draft) if draft.is_dir() else draft.unlink()
         if not (self.path / "config.json").is_file():
             write_text(self.path / "config.json", json.dumps(self.content, indent=1, sort_keys=True) + "\n")
         facts = {
@@ -58,7 +61,7 @@ class RunFolder:
         if (
             self.path.is_dir()
             and not config.is_file()
-            and any(one.name != "lock" for one in self.path.iterdir() if one.is_file())
+            and any(one.name != "lock" and one.suffix != ".new" for one in self.path.iterdir() if one.is_file())
         ):
             raise StoreError(
                 f"run={self.path}: the folder holds files but no run. Expected a new or empty folder; choose another."
@@ -130,7 +133,7 @@ def read_facts(folder: Path) -> dict[str, Any]:
     try:
         run: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))["run"]
         return {**run, **json.loads((folder / "run.json").read_text(encoding="utf-8"))}
-    except (OSError, ValueError, KeyError) as err:
+    except (OSError, ValueError, KeyError, TypeError) as err:
         raise StoreError(
             f"{folder}: not the folder of a run ({err}). Expected a folder that `harness compare` wrote."
         ) from err
@@ -142,24 +145,17 @@ def student_name(recipe: str, settings: dict[str, str], seed: int | None, cycle:
     return f"{recipe}{label}-seed{seed}-cycle{cycle}".replace("/", "-")
 
 
-def keep_student(source: Path, target: Path, weights: str, *, copy: bool = False) -> None:
-    """Put a checkpoint at `target`, whole or not at all; files are linked where the disk allows it, unless `copy`.
-
-    What stands there is kept if it is the same student, else replaced.
-    """
+def keep_student(source: Path, target: Path, weights: str) -> None:
+    """Copy a checkpoint to `target`, whole or not at all; what stands there is kept if it is the same student."""
     if target.exists():
         if hash_folder(target) == weights:
             return
         shutil.rmtree(target)
     draft = target.with_name(f"{target.name}.{os.getpid()}.new")
     shutil.rmtree(draft, ignore_errors=True)
-    with told(target):
-        shutil.copytree(source, draft, copy_function=shutil.copy2 if copy else link_or_copy)
-        draft.rename(target)
-
-
-def link_or_copy(source: str, target: str) -> None:
     try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
+        with told(target):
+            shutil.copytree(source, draft)
+            draft.rename(target)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)

@@ -53,6 +53,9 @@ def plan(command: Command, forecasts: Sequence[Forecast], workers: int, sizes: S
     yield ""
     yield f"{'cell':<34}{'calls':>8}{'attempts':>10}{'judged':>9}{'updates':>9}{'time':>9}"
     for one in forecasts:
+        if one.unknown:
+            yield f"{one.name}: could not be rehearsed ({one.unknown}); what it would spend is not known"
+            continue
         yield (
             f"{one.name[:33]:<34}{one.spent.teacher_calls:>8,}{one.spent.student_samples:>10,}"
             f"{one.units.get('verdicts', 0):>9,}{one.spent.updates:>9,}{clock(one.seconds):>9}"

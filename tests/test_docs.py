@@ -62,3 +62,18 @@ def test_every_documented_command_parses(command):
         from harness.resolve import resolve
 
         resolve(options.words)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_of_a_document_leads_somewhere(path):
+    for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
+        assert (path.parent / target).exists(), target
+
+
+def test_every_document_that_the_code_points_to_exists():
+    sources = [
+        path for folder in ("harness", "recipes", "baselines", "reports") for path in (ROOT / folder).rglob("*.py")
+    ]
+    named = {name for path in sources for name in re.findall(r"docs/[\w-]+\.md", path.read_text())}
+    assert named
+    assert [name for name in sorted(named) if not (ROOT / name).is_file()] == []

@@ -12,11 +12,12 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 GRACE_S = 5.0  # between asking a job to end and ending it
 
@@ -30,7 +31,9 @@ class Job:
     errors: Path
 
 
-def run(jobs: Sequence[Job], workers: int, environment: Mapping[str, str]) -> Iterator[tuple[int, dict[str, Any]]]:
+def run(
+    jobs: Sequence[Job], workers: int, environment: Mapping[str, str | None]
+) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (job's index, event) as events come; the last event of each job is {"event": "exit", "code": …}.
 
     However the caller leaves this generator, no job outlives it.
@@ -43,7 +46,7 @@ def run(jobs: Sequence[Job], workers: int, environment: Mapping[str, str]) -> It
             while waiting and len(running) < workers:
                 index = waiting.pop(0)
                 running[index] = start(jobs[index], environment)
-                threading.Thread(target=listen, args=(index, running[index], events), daemon=True).start()
+                threading.Thread(target=listen, args=(index, jobs[index], running[index], events), daemon=True).start()
             index, event = events.get()
             if event["event"] == "exit":
                 running.pop(index)
@@ -52,16 +55,18 @@ def run(jobs: Sequence[Job], workers: int, environment: Mapping[str, str]) -> It
         stop(list(running.values()))
 
 
-def start(job: Job, environment: Mapping[str, str]) -> subprocess.Popen[str]:
+def start(job: Job, environment: Mapping[str, str | None]) -> subprocess.Popen[str]:
     job.errors.parent.mkdir(parents=True, exist_ok=True)
-    with job.errors.open("w") as errors:
+    job.errors.write_bytes(b"")
+    with job.errors.open("ab") as errors:  # to append, as `listen` writes there too
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", job.module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
-            text=True,
-            env={**os.environ, **environment},
+            encoding="utf-8",
+            errors="replace",
+            env={name: value for name, value in {**os.environ, **environment}.items() if value is not None},
             start_new_session=True,  # Ctrl-C reaches the driver alone, which ends its jobs in order
         )
     assert process.stdin is not None
@@ -71,20 +76,46 @@ def start(job: Job, environment: Mapping[str, str]) -> subprocess.Popen[str]:
     return process
 
 
-def listen(index: int, process: subprocess.Popen[str], events: queue.SimpleQueue[tuple[int, dict[str, Any]]]) -> None:
-    assert process.stdout is not None
-    for line in process.stdout:
-        events.put((index, json.loads(line)))
-    events.put((index, {"event": "exit", "code": process.wait()}))
+def listen(
+    index: int, job: Job, process: subprocess.Popen[str], events: queue.SimpleQueue[tuple[int, dict[str, Any]]]
+) -> None:
+    """Pass a job's events on until its output ends, then its exit, whatever came before."""
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        for line in process.stdout:
+            event = event_of(line)
+            if event is not None:
+                events.put((index, event))
+                continue
+            # Not ours: kept beside the job's errors. A full disk must not end the listening.
+            with suppress(OSError), job.errors.open("ab") as errors:
+                errors.write(line.encode("utf-8"))
+    finally:
+        process.stdout.close()  # first, so that a job that still writes cannot block on us
+        code = process.wait()
+        with suppress(BrokenPipeError):  # a message that the job never read
+            process.stdin.close()
+        events.put((index, {"event": "exit", "code": code}))
+
+
+def event_of(line: str) -> dict[str, Any] | None:
+    """Return the event that a line states; None for what a library may have printed, and for an exit, which we tell."""
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    named = isinstance(found, dict) and isinstance(cast("dict[str, Any]", found).get("event"), str)
+    return cast("dict[str, Any]", found) if named and found["event"] != "exit" else None
 
 
 def stop(processes: Sequence[subprocess.Popen[str]]) -> None:
     for process in processes:
         with suppress(ProcessLookupError):
             process.send_signal(signal.SIGTERM)
+    deadline = time.monotonic() + GRACE_S  # one for all
     for process in processes:
         try:
-            process.wait(GRACE_S)
+            process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

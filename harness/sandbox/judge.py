@@ -61,7 +61,7 @@ class Outcome:
         self.n_passed = 0
         self.n_checks = n_checks
         self.first_fail: list[Any] | None = None  # input, got, expected, visible
-        self.wall_only = False
+        self.doubtful = False
 
     def fail(self, status: str, reason: str, failure: list[Any] | None = None) -> None:
         """Note a failure; the first one decides, except that a later stop of the whole program outranks `wrong`."""
@@ -135,7 +135,7 @@ class Judge:
 
     def stopped(self, outcome: Outcome, ended: Ended) -> None:
         """The whole program came to an end: that is its status, whatever single checks said before."""
-        outcome.status, outcome.reason, outcome.wall_only = ended.status, cut(ended.reason), ended.wall_only
+        outcome.status, outcome.reason, outcome.doubtful = ended.status, cut(ended.reason), ended.doubtful
 
     def verdict(self, outcome: Outcome, began: float, cpu_s: float, peak_bytes: int) -> dict[str, Any]:
         return {
@@ -148,7 +148,7 @@ class Judge:
             "wall_s": time.monotonic() - began,
             "peak_bytes": peak_bytes,
             "level": self.level,
-            "wall_only": outcome.wall_only,
+            "doubtful": outcome.doubtful,
         }
 
 

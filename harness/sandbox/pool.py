@@ -55,7 +55,7 @@ class Job:
     index: int
     program: Program
     crashes: int = 0  # judges that died with it
-    alone: bool = False  # its second run, after it overran the wall limit without computing
+    alone: bool = False  # its second run, after an end that may have been the machine's fault
     sent: float = 0.0
 
 
@@ -282,7 +282,7 @@ class Sandbox:
             if not any(worker.jobs for worker in self.workers):
                 return
             for job, fields in self.collect(again):
-                if fields.pop("wall_only", False) and not job.alone:
+                if fields.pop("doubtful", False) and not job.alone:
                     lone.append(Job(job.index, job.program, job.crashes, alone=True))
                 else:
                     yield job.index, verdict_of(fields)

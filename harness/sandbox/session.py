@@ -25,11 +25,13 @@ RECEIVE_BYTES = 1 << 18
 class Ended(BaseException):
     """The program cannot go on: status and reason of its verdict."""
 
-    def __init__(self, status: str, reason: str, wall_only: bool = False) -> None:
+    def __init__(self, status: str, reason: str, doubtful: bool = False) -> None:
         super().__init__(reason)
         self.status = status
         self.reason = reason
-        self.wall_only = wall_only  # it waited rather than computed: perhaps the machine's fault
+        self.doubtful = (
+            doubtful  # it waited rather than computed, or was killed from outside: perhaps the machine's fault
+        )
 
 
 class HungUp(BaseException):
@@ -92,7 +94,7 @@ class Session:
         if used_s >= self.cpu_limit_s:
             raise Ended("timeout", f"CPU limit of {self.cpu_limit_s:g} s")
         if now >= self.deadline:
-            raise Ended("timeout", f"wall limit of {self.limits.wall_s:g} s (CPU used: {used_s:.2f} s)", wall_only=True)
+            raise Ended("timeout", f"wall limit of {self.limits.wall_s:g} s (CPU used: {used_s:.2f} s)", doubtful=True)
         self.next_look = now + max(self.cpu_limit_s - used_s, 0.01)
 
     def answer(self) -> list[Any]:
@@ -182,7 +184,9 @@ class Session:
             name = signal.Signals(number).name
         except ValueError:
             name = f"signal {number}"
-        return Ended("crashed", f"died of {name}" if number != signal.SIGKILL else "closed its channel or was killed")
+        if number == signal.SIGKILL:
+            return Ended("crashed", "closed its channel or was killed", doubtful=True)
+        return Ended("crashed", f"died of {name}")
 
 
 def undamaged(error: Damaged) -> Ended:

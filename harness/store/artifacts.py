@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 from harness.errors import StoreError
@@ -26,6 +27,7 @@ class Artifacts:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.whole: set[str] = set()  # verified by this process
 
     def scratch(self, owner: str) -> Path:
         """Return a new empty folder on the same file system, named after its `owner` for the sweeper."""
@@ -42,32 +44,47 @@ class Artifacts:
         name = hash_folder(folder)
         final = self.root / name[:2] / name
         final.parent.mkdir(parents=True, exist_ok=True)
+        if final.is_dir() and hash_folder(final) != name:
+            shutil.rmtree(final)  # damaged since: this one replaces it
         try:
             folder.rename(final)
         except OSError:
             if not final.is_dir():
                 raise
-            shutil.rmtree(folder)  # another process adopted the same content first
+            shutil.rmtree(folder)  # the same content was adopted before
         return name
 
     def path(self, name: str) -> Path:
-        """Return the folder of an adopted artifact.
+        """Return the folder of an adopted artifact, its content verified once per process.
 
-        Raises StoreError if it is not there: the record outlived its files.
+        Raises StoreError if it is missing or damaged.
         """
         folder = self.root / name[:2] / name
-        if not folder.is_dir():
+        if name in self.whole:
+            return folder
+        if not folder.is_dir() or hash_folder(folder) != name:
+            what = "damaged: its content is not what its name says" if folder.is_dir() else "missing"
             raise StoreError(
-                f"{folder}: a checkpoint that the store records is missing. Expected a folder with this name; "
-                "put it back, or start with a new store (store=NEW_FOLDER)."
+                f"{folder}: a checkpoint that the store records is {what}. Put it back from a copy, or start with a "
+                "new store (store=NEW_FOLDER)."
             )
+        self.whole.add(name)
         return folder
 
     def holds(self, name: str) -> bool:
-        return (self.root / name[:2] / name).is_dir()
+        """Tell whether the artifact is there and whole."""
+        folder = self.root / name[:2] / name
+        return folder.is_dir() and hash_folder(folder) == name
 
-    def sweep(self, alive: set[str]) -> None:
-        """Remove scratch folders whose owner is not among the living."""
-        for folder in (self.root / "scratch").glob("*"):
+    def discard(self, owner: str) -> None:
+        """Remove an owner's scratch folders."""
+        for folder in (self.root / "scratch").glob(f"{owner}-*"):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def sweep(self, living: Callable[[], set[str]]) -> None:
+        """Remove scratch folders whose owner is dead; who lives is asked after the folders are listed."""
+        found = list((self.root / "scratch").glob("*"))
+        alive = living() if found else set[str]()
+        for folder in found:
             if folder.name.rsplit("-", 1)[0] not in alive:
                 shutil.rmtree(folder, ignore_errors=True)

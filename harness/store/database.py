@@ -7,6 +7,7 @@ a step means; `steps.py` does the asking and waiting.
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 import time
 from collections.abc import Generator, Iterable, Sequence
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from safetensors import SafetensorError
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 
@@ -47,6 +49,7 @@ claims_table = sa.Table(
     sa.Column("owner", sa.String, nullable=False),
 )
 
+FULL_BYTES = 1 << 20  # less free than this is a full disk, whatever the database calls it
 CHUNK = 500  # variables in one statement; SQLite's lowest limit is 999
 
 
@@ -71,9 +74,12 @@ class Store:
             self.artifacts = Artifacts(folder / "artifacts")
             self.engine = sa.create_engine(f"sqlite:///{folder / 'steps.db'}")
             event.listen(self.engine, "connect", prepare)
+            # What writes takes the write lock when it begins, so that what it then reads stays true to its end.
+            self.writer = sa.create_engine(f"sqlite:///{folder / 'steps.db'}")
+            event.listen(self.writer, "connect", prepare)
+            event.listen(self.writer, "begin", lock)
             self.open_schema()
-            living = self.owner.living()
-            self.artifacts.sweep(living)
+            self.artifacts.sweep(self.owner.living)
 
     def __enter__(self) -> Store:
         return self
@@ -83,11 +89,13 @@ class Store:
 
     def close(self) -> None:
         self.engine.dispose()
+        self.writer.dispose()
+        self.artifacts.discard(self.owner.name)
         self.owner.close()
 
     def open_schema(self) -> None:
-        metadata.create_all(self.engine)
-        with self.engine.begin() as db:
+        with self.writer.begin() as db:
+            metadata.create_all(db)
             db.execute(sa.text("INSERT OR IGNORE INTO meta (name, value) VALUES ('schema', :v)"), {"v": str(SCHEMA)})
             found = db.execute(sa.select(meta_table.c.value).where(meta_table.c.name == "schema")).scalar_one()
         if found != str(SCHEMA):
@@ -130,16 +138,15 @@ class Store:
                     "created": time.time(),
                 }
             )
-        with told(self.folder), self.engine.begin() as db:
+        with told(self.folder), self.writer.begin() as db:
             db.execute(steps_table.insert().prefix_with("OR IGNORE"), rows)
             drop(db, [row["key"] for row in rows])
 
     def claim(self, keys: Sequence[str]) -> set[str]:
         """Claim those of `keys` that nobody alive holds, and return the ones that are now ours."""
-        living = self.owner.living()
         mine: set[str] = set()
-        with told(self.folder), self.engine.begin() as db:
-            # The first statement writes, so the transaction holds SQLite's write lock from its start.
+        with told(self.folder), self.writer.begin() as db:
+            living = self.owner.living()  # asked under the write lock: nobody can have claimed since
             db.execute(claims_table.delete().where(claims_table.c.owner.not_in(sorted(living))))
             rows = [{"key": key, "owner": self.owner.name} for key in keys]
             db.execute(claims_table.insert().prefix_with("OR IGNORE"), rows)
@@ -152,7 +159,7 @@ class Store:
 
     def release(self, keys: Iterable[str]) -> None:
         """Give up claims without a result."""
-        with told(self.folder), self.engine.begin() as db:
+        with told(self.folder), self.writer.begin() as db:
             drop(db, list(keys))
 
     def verify(self) -> list[str]:
@@ -185,8 +192,13 @@ def drop(db: sa.Connection, keys: Sequence[str]) -> None:
         db.execute(claims_table.delete().where(claims_table.c.key.in_(keys[start : start + CHUNK])))
 
 
+def lock(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
 def prepare(connection: sqlite3.Connection, _: object) -> None:
     """Set up one SQLite connection: readers beside one writer, and a commit that survives a power cut."""
+    connection.isolation_level = None  # transactions are begun by SQLAlchemy and `lock`, not by the driver
     cursor = connection.cursor()
     cursor.execute("PRAGMA busy_timeout=60000")
     cursor.execute("PRAGMA journal_mode=WAL")
@@ -201,7 +213,7 @@ def told(folder: Path) -> Generator[None]:
         yield
     except DBAPIError as err:
         said = str(err.orig)
-        if "full" in said:
+        if "full" in said or ("disk I/O" in said and shutil.disk_usage(folder).free < FULL_BYTES):
             remedy = "The disk is full: free some space and run the same command again; finished steps are kept."
         elif "locked" in said or "busy" in said:
             remedy = "Another process has been writing for a minute: run the same command again when it has ended."
@@ -210,6 +222,12 @@ def told(folder: Path) -> Generator[None]:
         else:
             remedy = "The file is damaged: restore it from a copy, or start a new store (store=NEW_FOLDER)."
         raise StoreError(f"{folder / 'steps.db'}: {said}. {remedy}") from err
+    except SafetensorError as err:
+        raise StoreError(
+            f"{folder}: {err}. Free some space and run the same command again; finished steps are kept."
+        ) from err
+    except shutil.Error as err:
+        raise StoreError(f"{folder}: {err.args[0][0][-1]}. Mend this and run the same command again.") from err
     except PermissionError as err:
         raise StoreError(
             f"{err.filename or folder}: no permission to write. Give yourself write permission there, or choose "

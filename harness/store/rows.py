@@ -53,7 +53,9 @@ def read_rows(path: Path) -> list[Row]:
     if not path.is_file():
         raise StoreError(f"{path}: no rows here. Expected the folder of a finished run; `harness compare` writes one.")
     rows: list[Row] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="surrogatepass").splitlines(), 1):
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="surrogatepass").split("\n"), 1):
+        if not line:
+            continue
         try:
             rows.append(row_from_json(json.loads(line)))
         except (ValueError, TypeError, KeyError) as err:

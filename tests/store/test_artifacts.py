@@ -33,7 +33,7 @@ def test_a_file_name_belongs_to_the_content(tmp_path):
 def test_scratch_of_the_dead_is_swept_and_of_the_living_kept(tmp_path):
     artifacts = Artifacts(tmp_path)
     dead, living = filled(artifacts, "x", "dead"), filled(artifacts, "y", "living")
-    artifacts.sweep({"living"})
+    artifacts.sweep(lambda: {"living"})
     assert not dead.exists() and living.exists()
 
 
