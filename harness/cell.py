@@ -46,10 +46,8 @@ def main() -> int:
     except HarnessError as err:
         emit({"event": "error", "text": str(err), "usage": isinstance(err, UsageError)})
         return 2
-    except (
-        Exception,
-        SystemExit,
-    ):  # told to the driver with its traceback, then shown: an unforeseen error must not be lost
+    # Whatever else ends a cell is told to the driver with its traceback: an unforeseen error must not be lost.
+    except (Exception, SystemExit):
         emit({"event": "error", "text": traceback.format_exc(), "usage": False})
         return 1
     return 0

@@ -11,6 +11,7 @@ import shutil
 import signal
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import FrameType
@@ -122,6 +123,7 @@ def compare_command(options: argparse.Namespace) -> int:
     from harness.runs import RunFolder
     from reports import render
 
+    began = time.monotonic()
     command = resolve(options.words)
     driver.check(command)
     level, missing = driver.sandbox_level(command)
@@ -130,13 +132,15 @@ def compare_command(options: argparse.Namespace) -> int:
         show(texts.opening(command, level, missing))
         sys.stdout.flush()
         driver.prove_references(command, level)
-        forecasts = forecast(command, driver.benchmarks_of(command.run))
-        with Display(forecasts, driver.workers(command)) as display:
+        benchmarks = driver.benchmarks_of(command.run)
+        names = driver.job_names(command)
+        with Display(names, driver.workers(command), lambda: forecast(command, benchmarks)) as display:
             outcome = driver.compare(command, folder, level, display.see)
         table = texts.table_of(command, outcome.rows, outcome.timings)
         folder.write_table(render.markdown(table))
         print(render.terminal(table, width=terminal_width()))
-        print(f"\nDone in {clock(outcome.wall_s)}. Rows, samples, verdicts, students: {folder.path}")
+        ran = f"{outcome.steps_run:,} steps run" if outcome.steps_run else "every step was recorded, none run"
+        print(f"\nDone in {clock(time.monotonic() - began)}, {ran}.\nRows, samples, verdicts, students: {folder.path}")
     finally:
         folder.close()
     return OK

@@ -29,7 +29,7 @@ from harness.store.rows import row_to_json, write_lines
 from harness.students.decoding import Decoding
 from harness.teachers.base import Teacher
 from harness.teachers.oracle import Oracle
-from harness.types import Row, Sample, Spent, Student, Verdict
+from harness.types import Problem, Row, Sample, Spent, Student, Verdict
 from harness.world.grammar import SOURCE
 
 UNTRAINED = "untrained"
@@ -97,7 +97,7 @@ def terms(run: Run) -> Terms:
     return Terms(run.cycles, run.budget, run.train, run.threads, run.device, ATTEMPT_BATCH, most, STOPS, cpu_s)
 
 
-def pool(command: Command, cell: Cell, benchmarks: list[Benchmark], emit: Emit) -> tuple[Any, ...]:
+def pool(command: Command, cell: Cell, benchmarks: list[Benchmark], emit: Emit) -> tuple[Problem, ...]:
     """Return the cell's training problems, without those that stand in a benchmark."""
     run = command.run
     size = run.cycles * run.budget.examples

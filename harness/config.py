@@ -77,7 +77,7 @@ class Run:
     problems: str = "pipelines"  # pipelines | mbpp:train | PATH.jsonl | hub:NAME
     benchmark: tuple[str, ...] = ("pipelines",)
     k: tuple[int, ...] = (1,)  # of pass@k
-    reference: str = "untrained"  # the row that the others are compared with
+    reference: str = ""  # the row that the others are compared with; empty: the last of several recipes, else untrained
     threads: int = 1  # of one cell on a CPU; part of every key
     device: Literal["cpu", "cuda"] = "cpu"
     budget: Budget = field(default_factory=Budget)

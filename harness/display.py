@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from harness.compare import BASE
@@ -18,9 +19,8 @@ KINDS = {"checkpoint": "training", "samples": "sampling", "verdicts": "judging",
 class Tally:
     """How much of one job's forecast is done, in seconds of the forecast."""
 
-    def __init__(self, forecast: Forecast, makes_base: bool) -> None:
-        self.planned = forecast.seconds
-        self.makes_base = makes_base  # the base student is one job's work, whoever does it
+    def __init__(self) -> None:
+        self.planned = 0.0  # until the forecast is there
         self.units: Counter[str] = Counter()
         self.call = ("", 0, 0)  # kind, done, total of the call that is running
         self.stage = "waiting"
@@ -33,7 +33,7 @@ class Tally:
             self.call = ("", 0, 0)
         elif event["event"] == "exit":
             self.ended = True
-        elif event["event"] == "progress" and (self.stage != BASE or self.makes_base):
+        elif event["event"] == "progress":
             kind, done, total = event["kind"], event["done"], event["total"]
             last_kind, last_done, last_total = self.call
             if kind != last_kind or done < last_done or total != last_total:
@@ -55,21 +55,29 @@ class Tally:
 
 
 class Display:
-    """Progress of all jobs of a command, with the time left. Use as a context manager."""
+    """Progress of all jobs of a command, with the time left. Use as a context manager.
 
-    def __init__(self, forecasts: Sequence[Forecast], workers: int, stream: Any = None) -> None:
+    The forecast is made beside the jobs, in a thread of its own: a rehearsal takes seconds, and a command whose
+    steps are all recorded is to end before that.
+    """
+
+    def __init__(
+        self, names: Sequence[str], workers: int, forecast: Callable[[], Sequence[Forecast]], stream: Any = None
+    ) -> None:
         self.stream = stream or sys.stderr
-        self.names = [one.name for one in forecasts]
-        self.tallies = [Tally(one, makes_base=place == 0) for place, one in enumerate(forecasts)]
-        self.total = sum(one.seconds for one in forecasts)
-        self.workers = max(1, min(workers, len(forecasts)))
+        self.names = list(names)
+        self.tallies = [Tally() for _ in names]
+        self.total = 0.0
+        self.forecast = forecast
+        self.workers = max(1, min(workers, len(names)))
         self.live: Any = None
         self.began = time.monotonic()
-        self.last_line = [0.0] * len(forecasts)
-        self.last_stage = [""] * len(forecasts)
+        self.last_line = [0.0] * len(names)
+        self.last_stage = [""] * len(names)
 
     def __enter__(self) -> Display:
         self.began = time.monotonic()
+        threading.Thread(target=self.estimate, daemon=True).start()
         if self.stream.isatty():
             from rich.console import Console
             from rich.live import Live
@@ -84,8 +92,18 @@ class Display:
         if self.live is not None:
             self.live.__exit__(*exc)
 
+    def estimate(self) -> None:
+        found = self.forecast()
+        for tally, one in zip(self.tallies, found, strict=True):
+            tally.planned = one.seconds
+        self.total = sum(one.seconds for one in found)
+
     def see(self, job: int, event: dict[str, Any]) -> None:
-        self.tallies[job].see(event)
+        base = event["event"] == "progress" and self.tallies[job].stage == BASE
+        if not base:
+            self.tallies[job].see(event)
+        elif event["done"] >= self.tallies[0].call[1]:  # one job makes the base student, the others only wait for it
+            self.tallies[0].see(event)
         if event["event"] == "note":
             self.say(event["text"])
         elif self.live is None:
@@ -110,7 +128,8 @@ class Display:
             row = event["row"]
             rate = sum(row["correct"]) / (row["n"] * row["samples"])
             text = f"cycle {row['cycle']}: {row['benchmark']} pass@1 {100 * rate:.1f}"
-        self.stream.write(f"[{100 * self.share():3.0f}%, {self.left()} left] {self.names[job]}: {text}\n")
+        known = f"[{100 * self.share():3.0f}%, {self.left()} left] " if self.total else ""
+        self.stream.write(f"{known}{self.names[job]}: {text}\n")
         self.stream.flush()
 
     def share(self) -> float:
@@ -128,7 +147,8 @@ class Display:
         from rich.table import Table
 
         table = Table.grid(padding=(0, 1))
-        table.add_row(bar(self.share()), f"{100 * self.share():3.0f}%", f"{self.left()} left", style="bold")
+        left = f"{self.left()} left" if self.total else "estimating the time"
+        table.add_row(bar(self.share()), f"{100 * self.share():3.0f}%", left, style="bold")
         for name, tally in zip(self.names, self.tallies, strict=True):
             table.add_row(bar(tally.seconds() / max(tally.planned, 1e-9)), name, tally.doing())
         return table

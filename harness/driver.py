@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,7 @@ from harness import catalog
 from harness.base import student_folder
 from harness.benchmarks.registry import load
 from harness.compare import UNTRAINED, benchmarks_of, data_folder, teacher_of
-from harness.config import Command
+from harness.config import Command, Run
 from harness.engine import StepEngine
 from harness.errors import ConfigError, HarnessError, SandboxError, UsageError
 from harness.executors import local
@@ -34,7 +33,12 @@ class Outcome:
     rows: list[Row] = field(default_factory=list[Row])
     timings: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     folder: Path = Path()
-    wall_s: float = 0.0
+    steps_run: int = 0  # by this command; the others were recorded
+
+
+def job_names(command: Command) -> list[str]:
+    """Return the names of a command's jobs: the untrained student, then every cell."""
+    return [UNTRAINED, *(cell.name for cell in command.cells)]
 
 
 Watch = Callable[[int, dict[str, Any]], None]
@@ -52,6 +56,7 @@ def check(command: Command) -> None:
         lambda: serves(teacher_of(run), run.recipe, run.problems),
         lambda: student_folder(run),
         lambda: check_spec(run.problems, data=data_folder(run)),
+        lambda: check_device(run.device),
         *((lambda name=name: load(name, size=run.world.test, data=data_folder(run))) for name in run.benchmark),
     ]
     for look in looks:
@@ -61,6 +66,14 @@ def check(command: Command) -> None:
             problems.append(str(err))
     if problems:
         raise ConfigError(problems)
+
+
+def check_device(device: str) -> None:
+    if device == "cuda":
+        import torch  # slow to load, so only where it is asked for
+
+        if not torch.cuda.is_available():
+            raise ConfigError("device=cuda: torch sees no CUDA device here. Say device=cpu.")
 
 
 def serves(teacher: Teacher, recipes: Sequence[str], source: str) -> None:
@@ -105,8 +118,7 @@ def compare(command: Command, folder: RunFolder, level: str, watch: Watch) -> Ou
     Raises the first cell's error once all cells have ended or been ended; finished steps are kept.
     """
     run = command.run
-    numbers = [-1, *range(len(command.cells))]
-    names = [UNTRAINED, *(cell.name for cell in command.cells)]
+    numbers, names = [-1, *range(len(command.cells))], job_names(command)
     jobs = [
         local.Job(
             "harness.cell",
@@ -116,7 +128,7 @@ def compare(command: Command, folder: RunFolder, level: str, watch: Watch) -> Ou
         for number in numbers
     ]
     found: dict[int, list[dict[str, Any]]] = {place: [] for place in range(len(jobs))}
-    began = time.perf_counter()
+    before = recorded(run)
     for place, event in local.run(jobs, workers(command), environment(run.threads)):
         watch(place, event)
         if event["event"] == "row":
@@ -137,9 +149,14 @@ def compare(command: Command, folder: RunFolder, level: str, watch: Watch) -> Ou
                 "must not end its process."
             )
     outcome = gather(found, folder.path)
-    outcome.wall_s = time.perf_counter() - began
+    outcome.steps_run = recorded(run) - before
     folder.write_rows(outcome.rows, outcome.timings)
     return outcome
+
+
+def recorded(run: Run) -> int:
+    with Store(Path(run.store)) as store:
+        return sum(store.count().values())
 
 
 def gather(found: dict[int, list[dict[str, Any]]], folder: Path) -> Outcome:

@@ -141,10 +141,13 @@ def forecast(command: Command, benchmarks: Sequence[Benchmark]) -> list[Forecast
         count = len(benchmark.problems) * run.decode.samples
         evaluation.update({"samples": count, "verdicts": count})
     base = Counter({"checkpoint": -(-run.world.base_examples // BATCH)} if run.student in SIZES else {})
+    pools: dict[int, tuple[Problem, ...]] = {}  # by seed: recipes share them
     found = [Forecast("untrained", dict(base + evaluation), Spent())]
     for cell in command.cells:
         try:
-            units, spent = rehearse(command, cell, list(benchmarks))
+            if cell.seed not in pools:
+                pools[cell.seed] = pool(command, cell, list(benchmarks), lambda event: None)
+            units, spent = rehearse(command, cell, pools[cell.seed], list(benchmarks))
         except (Exception, SystemExit) as err:  # a stand-in may be all that it cannot bear; the real run will tell
             found.append(Forecast(cell.name, {}, Spent(), unknown=f"{type(err).__name__}: {err}"))
             continue
@@ -154,10 +157,11 @@ def forecast(command: Command, benchmarks: Sequence[Benchmark]) -> list[Forecast
     return found
 
 
-def rehearse(command: Command, cell: Cell, benchmarks: list[Benchmark]) -> tuple[Counter[str], Spent]:
+def rehearse(
+    command: Command, cell: Cell, problems: tuple[Problem, ...], benchmarks: list[Benchmark]
+) -> tuple[Counter[str], Spent]:
     recipe = catalog.find(cell.recipe)
     engine = Rehearsal()
-    problems = pool(command, cell, benchmarks, lambda event: None)
     student = Student(command.run.student, "rehearsal")
     lab = Lab(engine, terms(command.run), student, problems, teacher_of(command.run), index_of(benchmarks), cell.seed)
     for _ in recipe.train(lab, build(type(recipe.config), dict(cell.config), [])):

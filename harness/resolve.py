@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.resources
 import itertools
+import math
 import types
 import typing
 from collections.abc import Sequence
@@ -38,6 +39,10 @@ def resolve(words: Sequence[str], *, need_recipe: bool = True) -> Command:
             f"recipe: none given. Say for instance recipe={','.join(catalog.names()['recipes'][:1])},persd."
         )
     cells = spell_out(run, recipe_words, problems)
+    if not run.reference:
+        alone = sum(cell.recipe == run.recipe[-1] for cell in cells) == len(set(run.seed)) if run.recipe else False
+        several = len(set(run.recipe)) > 1
+        run = dataclasses.replace(run, reference=run.recipe[-1] if several and alone else "untrained")
     check_reference(run, cells, problems)
     check(run, problems, sampled=need_recipe)
     if problems:
@@ -169,6 +174,9 @@ def convert(value: Any, hint: Any, key: str, problems: list[str]) -> Any:
         return float(value)
     if hint is str and isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        problems.append(f"{key}={value}: expected a finite number.")
+        return INVALID
     if type(value) is hint:
         return value
     problems.append(f"{key}={value}: expected {hint.__name__}, found {type(value).__name__}.")
@@ -240,6 +248,7 @@ def unknown(key: str, recipes: dict[str, catalog.Recipe]) -> str:
     return f"{key}: no such key{near}. A recipe's own keys are written RECIPE.KEY; `harness list` shows them all."
 
 
+LARGEST_POOL = 1_000_000  # problems of one cell, all held in memory
 ABOVE_ZERO = (
     "cycles",
     "threads",
@@ -285,6 +294,15 @@ def check(run: Run, problems: list[str], *, sampled: bool) -> None:
         problems.append(f"decode.top_p={run.decode.top_p}: expected above 0, at most 1.")
     if not 0 <= run.train.final_ratio <= 1:
         problems.append(f"train.final_ratio={run.train.final_ratio}: expected 0 to 1.")
+    for name, given in (("recipe", run.recipe), ("seed", run.seed), ("benchmark", run.benchmark), ("k", run.k)):
+        twice = sorted({str(one) for one in given if given.count(one) > 1})
+        problems += [f"{name}={one}: given twice. Expected each value once." for one in twice]
+    problems += [f"seed={seed}: expected 0 or more." for seed in run.seed if not 0 <= seed < 2**32]
+    if run.cycles * run.budget.examples > LARGEST_POOL:
+        problems.append(
+            f"cycles × budget.examples = {run.cycles * run.budget.examples}: expected at most {LARGEST_POOL} training "
+            "problems. Lower one of the two."
+        )
     if not run.benchmark:
         problems.append("benchmark=: none given. Expected one or more, as benchmark=pipelines,humaneval.")
     for k in run.k:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import textwrap
 import typing
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -164,7 +165,7 @@ def listing() -> Iterator[str]:
         yield f"{folder}:"
         for name in names:
             recipe = catalog.find(name)
-            yield f"  {name:<14}{recipe.summary[:62]}"
+            yield from textwrap.wrap(f"{name:<14}{recipe.summary}", 78, initial_indent="  ", subsequent_indent=" " * 16)
             yield from wrapped(f"{key}={value}" for key, value in leaves(recipe.config))
     yield "benchmarks:"
     yield f"  {', '.join(available())}"

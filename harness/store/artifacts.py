@@ -39,6 +39,7 @@ class Artifacts:
         """Move a finished scratch folder to its final name and return its hash; an equal one is kept."""
         for file in folder.rglob("*"):
             if file.is_file():
+                file.chmod(0o644)  # safetensors writes for the owner alone; a team shares its store
                 with file.open("rb") as stream:
                     os.fsync(stream.fileno())
         name = hash_folder(folder)

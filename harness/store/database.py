@@ -235,8 +235,8 @@ def told(folder: Path) -> Generator[None]:
         ) from err
     except (FileExistsError, NotADirectoryError) as err:
         raise StoreError(
-            f"{err.filename or folder}: a file stands where the store's folder should be. Expected a folder; choose "
-            "another (store=NEW_FOLDER)."
+            f"{err.filename or folder}: a file stands where a folder should be. Choose another folder with store= "
+            "or run=."
         ) from err
     except OSError as err:
         raise StoreError(
