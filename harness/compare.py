@@ -17,6 +17,7 @@ from harness.base import base_student
 from harness.benchmarks.base import STOPS, Benchmark
 from harness.benchmarks.registry import load
 from harness.config import Cell, Command, Run
+from harness.content import problem_from_json, problem_to_json
 from harness.decontaminate import index_of
 from harness.engine import Progress, StepEngine
 from harness.errors import ConfigError, HarnessError, suggest
@@ -24,13 +25,16 @@ from harness.lab import Lab, Terms
 from harness.problems import load_pool
 from harness.resolve import build
 from harness.runs import keep_student, student_name
+from harness.store import steps
 from harness.store.database import Record, Store
 from harness.store.rows import row_to_json, write_lines
+from harness.store.steps import Payload, Step
 from harness.students.decoding import Decoding
 from harness.teachers.base import Teacher
 from harness.teachers.oracle import Oracle
 from harness.types import Problem, Row, Sample, Spent, Student, Verdict
 from harness.world.grammar import SOURCE
+from harness.world.pool import WORLD_VERSION
 
 UNTRAINED = "untrained"
 BASE = "base student"  # the stage in which one cell makes it and the others wait
@@ -82,7 +86,7 @@ def run_cell(command: Command, number: int, level: str, emit: Emit) -> None:
                     engine,
                     terms(run),
                     student,
-                    pool(command, cell, benchmarks, emit),
+                    pool(command, cell, benchmarks, emit, store),
                     teacher_of(run),
                     index_of(benchmarks),
                     cell.seed,
@@ -97,24 +101,38 @@ def terms(run: Run) -> Terms:
     return Terms(run.cycles, run.budget, run.train, run.threads, run.device, ATTEMPT_BATCH, most, STOPS, cpu_s)
 
 
-def pool(command: Command, cell: Cell, benchmarks: list[Benchmark], emit: Emit) -> tuple[Problem, ...]:
-    """Return the cell's training problems, without those that stand in a benchmark."""
+def pool(
+    command: Command, cell: Cell, benchmarks: list[Benchmark], emit: Emit, store: Store | None = None
+) -> tuple[Problem, ...]:
+    """Return the cell's training problems, without those that stand in a benchmark.
+
+    Those of the embedded world are drawn and cleaned once and kept in the store, where there is one.
+    """
     run = command.run
     size = run.cycles * run.budget.examples
-    found = load_pool(
-        run.problems, size=size if run.problems == SOURCE else None, seed=cell.seed, data=data_folder(run)
-    )
-    kept, dropped = index_of(benchmarks).clean(found)
-    if dropped:
-        emit(
-            {
-                "event": "note",
-                "text": f"{cell.name}: {len(dropped)} training problems stand in a benchmark and were left out",
-            }
+
+    def make() -> tuple[list[Problem], int]:
+        found = load_pool(
+            run.problems, size=size if run.problems == SOURCE else None, seed=cell.seed, data=data_folder(run)
         )
+        kept, dropped = index_of(benchmarks).clean(found)
+        return kept[:size], len(dropped)
+
+    def compute(todo: list[int]) -> Iterator[tuple[int, Payload]]:
+        kept, dropped = make()
+        yield todo[0], {"problems": [problem_to_json(one) for one in kept], "dropped": dropped}
+
+    if run.problems == SOURCE and store is not None:
+        step = Step("problems", WORLD_VERSION, {"size": size, "clean of": [one.digest for one in benchmarks]})
+        [record] = steps.run(store, step, [cell.seed], compute)
+        kept, dropped = [problem_from_json(one) for one in record.payload["problems"]], record.payload["dropped"]
+    else:
+        kept, dropped = make()
+    if dropped:
+        emit({"event": "note", "text": f"{cell.name}: {dropped} training problems stand in a benchmark, left out"})
     if not kept:
         raise HarnessError(f"problems={run.problems}: nothing is left after decontamination. Choose other problems.")
-    return tuple(kept[:size])
+    return tuple(kept)
 
 
 class Evaluation:

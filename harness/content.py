@@ -168,6 +168,15 @@ def problem_content(problem: Problem) -> dict[str, Json]:
     return problem_to_json(problem)
 
 
+HASHES: dict[int, tuple[Problem, str]] = {}  # by identity: a problem is asked about many times and never changes
+MOST_HASHES = 100_000
+
+
 def content_hash(problem: Problem) -> str:
     """Return the SHA-256 of a problem's content."""
-    return digest(problem_content(problem))
+    known = HASHES.get(id(problem))
+    if known is None or known[0] is not problem:
+        if len(HASHES) >= MOST_HASHES:
+            HASHES.clear()
+        known = HASHES[id(problem)] = (problem, digest(problem_content(problem)))
+    return known[1]

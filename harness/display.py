@@ -57,8 +57,8 @@ class Tally:
 class Display:
     """Progress of all jobs of a command, with the time left. Use as a context manager.
 
-    The forecast is made beside the jobs, in a thread of its own: a rehearsal takes seconds, and a command whose
-    steps are all recorded is to end before that.
+    The forecast is made when a job first has work to do, in a thread of its own: a rehearsal takes seconds, which a
+    command whose steps are all recorded would otherwise wait for.
     """
 
     def __init__(
@@ -69,6 +69,7 @@ class Display:
         self.tallies = [Tally() for _ in names]
         self.total = 0.0
         self.forecast = forecast
+        self.forecasting: threading.Thread | None = None
         self.workers = max(1, min(workers, len(names)))
         self.live: Any = None
         self.began = time.monotonic()
@@ -77,7 +78,6 @@ class Display:
 
     def __enter__(self) -> Display:
         self.began = time.monotonic()
-        threading.Thread(target=self.estimate, daemon=True).start()
         if self.stream.isatty():
             from rich.console import Console
             from rich.live import Live
@@ -99,6 +99,9 @@ class Display:
         self.total = sum(one.seconds for one in found)
 
     def see(self, job: int, event: dict[str, Any]) -> None:
+        if self.forecasting is None and event["event"] == "progress" and event["done"] < event["total"]:
+            self.forecasting = threading.Thread(target=self.estimate, daemon=True)
+            self.forecasting.start()
         base = event["event"] == "progress" and self.tallies[job].stage == BASE
         if not base:
             self.tallies[job].see(event)

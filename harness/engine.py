@@ -98,11 +98,10 @@ class StepEngine:
         self, step: Step, items: Sequence[Json], compute: steps.Compute, weigh: Sequence[int] | None = None
     ) -> list[Record]:
         """Run one step; `weigh` says how many units each item stands for in the progress display."""
-        total = sum(weigh) if weigh else len({step.key(item) for item in items})
-        share = total / max(1, len(items))
+        units = sum(weigh) if weigh else 0
 
-        def done(n: int) -> None:
-            self.progress(Progress(step.kind, round(n * share) if weigh else n, total))
+        def done(n: int, total: int) -> None:
+            self.progress(Progress(step.kind, round(n * units / total) if units else n, units or total))
 
         return steps.run(self.store, step, items, compute, done)
 

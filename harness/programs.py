@@ -40,6 +40,7 @@ __all__ = [
     "strip_docstrings",
 ]
 
+BODY = re.compile(r"(?:[ \t]+\S[^\n]*\n)+")  # indented lines, nothing of the top level behind them
 STARRED = frozenset({"bisect", "collections", "functools", "heapq", "itertools", "math", "re", "string", "typing"})
 FENCE = re.compile(r"^(?P<indent>[ \t]*)(?P<mark>`{3,}|~{3,})(?P<info>[^\n`]*)$")
 
@@ -65,6 +66,8 @@ def completion_of(problem: Problem, program: str) -> str | None:
     text = re.sub(r"\r\n?", "\n", program).replace("\f", "")
     if len(text) > LARGEST or not is_program(text):
         return None
+    if text.startswith(problem.prompt) and BODY.fullmatch(text, len(problem.prompt)):
+        return text[len(problem.prompt) :]  # the common case: the prompt, then a body and nothing else
     tree, head = tree_of(text), parse(problem.prompt) or parse(problem.prompt + "    pass\n")
     header = function_named(head, problem.entry_point) if head else None
     entry = function_named(tree, problem.entry_point)

@@ -51,6 +51,8 @@ def docstring_of(node: ast.AST) -> ast.Expr | None:
 
 def strip_comments(code: str) -> str:
     """Remove comments, and lines that held nothing else; no other character goes. Unreadable code is unchanged."""
+    if "#" not in code:
+        return code
     lines = code.splitlines(keepends=True)
     try:
         comments = [t for t in tokenize.generate_tokens(io.StringIO(code).readline) if t.type == tokenize.COMMENT]

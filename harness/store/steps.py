@@ -39,19 +39,19 @@ def run(
     step: Step,
     items: Sequence[Json],
     compute: Compute,
-    done: Callable[[int], None] = lambda n: None,
+    done: Callable[[int, int], None] = lambda n, total: None,
 ) -> list[Record]:
     """Return one record per item, in order, computing only what no process has computed yet.
 
     `compute` gets the indices of the items to run and yields (index, payload) in any order. `done` is told how
-    many of this call's distinct items are finished, whenever that changes.
+    many of this call's distinct items are finished, and of how many, whenever that changes.
     """
     keys = [step.key(item) for item in items]
     first: dict[str, int] = {}  # equal items run once
     for index, key in enumerate(keys):
         first.setdefault(key, index)
     found = store.get(list(first))
-    done(len(found))
+    done(len(found), len(first))
     while missing := [key for key in first if key not in found]:
         mine = store.claim(missing)
         # What was committed between our look and our claim is read, not run again.
@@ -61,11 +61,11 @@ def run(
         todo = [first[key] for key in missing if key in mine and key not in ready]
         if todo:
             before = len(found)
-            computed = work(store, step, keys, todo, compute, lambda n, before=before: done(before + n))
+            computed = work(store, step, keys, todo, compute, lambda n, before=before: done(before + n, len(first)))
             found.update(store.get(computed))
         elif not ready:
             time.sleep(POLL_S)
-        done(len(found))
+        done(len(found), len(first))
     return [found[key] for key in keys]
 
 

@@ -221,6 +221,7 @@ class Taken:
         return True
 
 
+@functools.cache
 def test_set(n: int = TEST_SIZE, *, seed: int = TEST_SEED) -> tuple[Problem, ...]:
     """Return the benchmark's problems: held-out behaviours, operations uniform, levels as even as they last."""
     return draw(n, seed=seed, split="test")
