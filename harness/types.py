@@ -160,7 +160,7 @@ class Row:
     """One stored result: one cell after one cycle on one benchmark."""
 
     recipe: str  # "untrained" for the base student
-    settings: dict[str, str]  # recipe keys that differ from the recipe's defaults
+    settings: dict[str, str]  # the recipe's own keys that the command set
     seed: int | None  # None for the untrained student, which all seeds share
     cycle: int  # 0 for the untrained student, else 1..K
     benchmark: str
