@@ -5,6 +5,7 @@ Started by the driver as `python -P -m harness.cell`; not a command for people.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -24,6 +25,7 @@ PARENT_GONE = 70  # exit code, seen by nobody
 
 def main() -> int:
     message = json.loads(sys.stdin.readline())
+    gc.set_threshold(100_000, 50, 50)  # records live to the end: walking them so often costs a quarter of a re-reading
     sys.path.append(os.getcwd())  # a recipe of the user's own may stand where the command was typed
     signal.signal(signal.SIGTERM, stop)
     # Our input ends with the driver. A recipe that reads its own input finds none there, instead of waiting for ever.

@@ -131,8 +131,7 @@ def compare_command(options: argparse.Namespace) -> int:
     try:
         show(texts.opening(command, level, missing))
         sys.stdout.flush()
-        driver.prove_references(command, level)
-        benchmarks = driver.benchmarks_of(command.run)
+        benchmarks = driver.proven_benchmarks(command, level)
         names = driver.job_names(command)
         with Display(names, driver.workers(command), lambda: forecast(command, benchmarks)) as display:
             outcome = driver.compare(command, folder, level, display.see)

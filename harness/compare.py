@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness import catalog
 from harness.base import base_student
-from harness.benchmarks.base import STOPS, Benchmark
+from harness.benchmarks.base import STOPS, Benchmark, draw_now
 from harness.benchmarks.registry import load
 from harness.config import Cell, Command, Run
 from harness.content import problem_from_json, problem_to_json
@@ -27,6 +27,7 @@ from harness.resolve import build
 from harness.runs import keep_student, student_name
 from harness.store import steps
 from harness.store.database import Record, Store
+from harness.store.keys import Json
 from harness.store.rows import row_to_json, write_lines
 from harness.store.steps import Payload, Step
 from harness.students.decoding import Decoding
@@ -47,8 +48,26 @@ TEACHERS = (Oracle().name,)
 Emit = Callable[[dict[str, Any]], None]
 
 
-def benchmarks_of(run: Run) -> list[Benchmark]:
-    return [load(name, size=run.world.test, data=data_folder(run)) for name in run.benchmark]
+def benchmarks_of(run: Run, store: Store | None = None) -> list[Benchmark]:
+    """Load the run's benchmarks; generated problems are made once and kept in the store, where there is one."""
+
+    def draw(key: Json, make: Callable[[], Sequence[Problem]]) -> tuple[Problem, ...]:
+        return draw_now(key, make) if store is None else kept(store, key, 0, lambda: (make(), 0))[0]
+
+    return [load(name, size=run.world.test, data=data_folder(run), draw=draw) for name in run.benchmark]
+
+
+def kept(
+    store: Store, key: Json, item: Json, make: Callable[[], tuple[Sequence[Problem], int]]
+) -> tuple[tuple[Problem, ...], int]:
+    """Return generated problems and how many were left out, made on first use and then read from the store."""
+
+    def compute(todo: list[int]) -> Iterator[tuple[int, Payload]]:
+        problems, dropped = make()
+        yield todo[0], {"problems": [problem_to_json(one) for one in problems], "dropped": dropped}
+
+    [record] = steps.run(store, Step("problems", WORLD_VERSION, key), [item], compute)
+    return tuple(problem_from_json(one) for one in record.payload["problems"]), record.payload["dropped"]
 
 
 def data_folder(run: Run) -> Path | None:
@@ -67,12 +86,12 @@ def teacher_of(run: Run) -> Teacher:
 def run_cell(command: Command, number: int, level: str, emit: Emit) -> None:
     """Run one cell (−1: the untrained student) and emit its rows as it goes."""
     run = command.run
-    benchmarks = benchmarks_of(run)
 
     def progress(event: Progress) -> None:
         emit({"event": "progress", "kind": event.kind, "done": event.done, "total": event.total})
 
     with Store(Path(run.store)) as store:
+        benchmarks = benchmarks_of(run, store)
         engine = StepEngine(store, run.sandbox, level, threads=run.threads, device=run.device, progress=progress)
         with engine:
             emit({"event": "stage", "stage": BASE})
@@ -112,27 +131,21 @@ def pool(
     size = run.cycles * run.budget.examples
 
     def make() -> tuple[list[Problem], int]:
-        found = load_pool(
+        drawn = load_pool(
             run.problems, size=size if run.problems == SOURCE else None, seed=cell.seed, data=data_folder(run)
         )
-        kept, dropped = index_of(benchmarks).clean(found)
-        return kept[:size], len(dropped)
-
-    def compute(todo: list[int]) -> Iterator[tuple[int, Payload]]:
-        kept, dropped = make()
-        yield todo[0], {"problems": [problem_to_json(one) for one in kept], "dropped": dropped}
+        clean, dropped = index_of(benchmarks).clean(drawn)
+        return clean[:size], len(dropped)
 
     if run.problems == SOURCE and store is not None:
-        step = Step("problems", WORLD_VERSION, {"size": size, "clean of": [one.digest for one in benchmarks]})
-        [record] = steps.run(store, step, [cell.seed], compute)
-        kept, dropped = [problem_from_json(one) for one in record.payload["problems"]], record.payload["dropped"]
+        found, dropped = kept(store, {"size": size, "clean of": [one.digest for one in benchmarks]}, cell.seed, make)
     else:
-        kept, dropped = make()
+        found, dropped = make()
     if dropped:
         emit({"event": "note", "text": f"{cell.name}: {dropped} training problems stand in a benchmark, left out"})
-    if not kept:
+    if not found:
         raise HarnessError(f"problems={run.problems}: nothing is left after decontamination. Choose other problems.")
-    return tuple(kept)
+    return tuple(found)
 
 
 class Evaluation:

@@ -11,6 +11,7 @@ import binascii
 import json
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from harness.errors import DataError
@@ -19,10 +20,13 @@ from harness.types import Check, Plain, Problem, Rule, Script
 
 RULES: tuple[Rule, ...] = ("strict", "equal", "close")
 STYLES = ("check", "asserts")
+AS_THEY_ARE = {int, str, bool, type(None)}  # same in JSON; asked first, as most values are such
 
 
 def plain_to_json(value: Plain) -> Json:
     """Return the JSON form of a plain value."""
+    if type(value) in AS_THEY_ARE:
+        return cast("Json", value)
     match value:
         case None | bool() | int() | str():
             return value
@@ -33,7 +37,7 @@ def plain_to_json(value: Plain) -> Json:
         case bytes():
             return {"bytes": base64.b64encode(value).decode("ascii")}
         case list():
-            return [plain_to_json(item) for item in value]
+            return [cast("Json", item) if type(item) in AS_THEY_ARE else plain_to_json(item) for item in value]
         case tuple():
             return {"tuple": [plain_to_json(item) for item in value]}
         case set():
@@ -52,7 +56,7 @@ def in_order(items: Iterable[Plain]) -> list[Json]:
 def plain_from_json(data: Json) -> Plain:
     """Return the plain value that a JSON form stands for; DataError where it stands for none."""
     if isinstance(data, list | tuple):
-        return [plain_from_json(item) for item in data]
+        return [cast("Plain", item) if type(item) in AS_THEY_ARE else plain_from_json(item) for item in data]
     if not isinstance(data, dict):
         return data
     if len(data) != 1:
@@ -168,15 +172,36 @@ def problem_content(problem: Problem) -> dict[str, Json]:
     return problem_to_json(problem)
 
 
-HASHES: dict[int, tuple[Problem, str]] = {}  # by identity: a problem is asked about many times and never changes
-MOST_HASHES = 100_000
+@dataclass(frozen=True)
+class Hashes:
+    """The hashes of a problem: of all that it says, and of all that decides a verdict beside the program."""
+
+    problem: Problem
+    content: str
+    checks: str  # the checks and the trusted prompt
+
+
+KNOWN: dict[int, Hashes] = {}  # by identity: a problem is asked about many times and never changes
+MOST_KNOWN = 100_000
+
+
+def hashes(problem: Problem) -> Hashes:
+    """Return the SHA-256 hashes of a problem."""
+    known = KNOWN.get(id(problem))
+    if known is None or known.problem is not problem:
+        if len(KNOWN) >= MOST_KNOWN:
+            KNOWN.clear()
+        content = problem_content(problem)
+        known = Hashes(problem, digest(content), digest([content["checks"], content["prompt"]]))
+        KNOWN[id(problem)] = known
+    return known
 
 
 def content_hash(problem: Problem) -> str:
     """Return the SHA-256 of a problem's content."""
-    known = HASHES.get(id(problem))
-    if known is None or known[0] is not problem:
-        if len(HASHES) >= MOST_HASHES:
-            HASHES.clear()
-        known = HASHES[id(problem)] = (problem, digest(problem_content(problem)))
-    return known[1]
+    return hashes(problem).content
+
+
+def checks_hash(problem: Problem) -> str:
+    """Return the SHA-256 of all that decides a verdict beside the program: the checks and the trusted prompt."""
+    return hashes(problem).checks

@@ -10,6 +10,7 @@ from typing import Any
 
 from harness import catalog
 from harness.base import student_folder
+from harness.benchmarks.base import Benchmark
 from harness.benchmarks.registry import load
 from harness.compare import UNTRAINED, benchmarks_of, data_folder, teacher_of
 from harness.config import Command, Run
@@ -57,7 +58,8 @@ def check(command: Command) -> None:
         lambda: student_folder(run),
         lambda: check_spec(run.problems, data=data_folder(run)),
         lambda: check_device(run.device),
-        *((lambda name=name: load(name, size=run.world.test, data=data_folder(run))) for name in run.benchmark),
+        # One problem shows that a generated benchmark can be had; a fixed one is read whole whatever the size.
+        *((lambda name=name: load(name, size=1, data=data_folder(run))) for name in run.benchmark),
     ]
     for look in looks:
         try:
@@ -96,11 +98,12 @@ def sandbox_level(command: Command) -> tuple[Level, tuple[str, ...]]:
         return sandbox.level, sandbox.missing
 
 
-def prove_references(command: Command, level: Level) -> None:
-    """Judge the benchmarks' own reference solutions; SandboxError unless all pass."""
+def proven_benchmarks(command: Command, level: Level) -> list[Benchmark]:
+    """Return the command's benchmarks, their own reference solutions judged; SandboxError unless all pass."""
     run = command.run
     with Store(Path(run.store)) as store, StepEngine(store, run.sandbox, level) as engine:
-        for benchmark in benchmarks_of(run):
+        benchmarks = benchmarks_of(run, store)
+        for benchmark in benchmarks:
             pairs = [(problem, assemble(problem, problem.reference)) for problem in benchmark.problems]
             verdicts, _ = engine.judge(pairs, run.sandbox.cpu_s)
             judged = zip(pairs, verdicts, strict=True)
@@ -110,6 +113,7 @@ def prove_references(command: Command, level: Level) -> None:
                     f"benchmark={benchmark.name}: {len(failed)} of {len(pairs)} reference solutions fail here, so no "
                     f"score would mean anything: {'; '.join(failed[:3])}. Raise sandbox.cpu_s, or run `harness doctor`."
                 )
+    return benchmarks
 
 
 def compare(command: Command, folder: RunFolder, level: str, watch: Watch) -> Outcome:

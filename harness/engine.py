@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from harness import codec
 from harness.config import Judging
-from harness.content import problem_content
+from harness.content import checks_hash
 from harness.errors import SandboxError
 from harness.sandbox import Limits, Program, Sandbox
 from harness.store import steps
@@ -170,8 +170,7 @@ class StepEngine:
         """Return the verdict of each (problem, whole program) on the problem's checks, within `cpu_s` CPU seconds."""
         limits = Limits(cpu_s=cpu_s, wall_s=self.judging.wall_s, memory_bytes=self.judging.memory_mb * 2**20)
         shared: Json = {"limits": dataclasses.asdict(limits), "level": self.level, "python": PYTHON}
-        checks = {id(problem): checks_digest(problem) for problem, _ in pairs}
-        items: list[Json] = [[program, problem.entry_point, checks[id(problem)]] for problem, program in pairs]
+        items: list[Json] = [[program, problem.entry_point, checks_hash(problem)] for problem, program in pairs]
 
         def compute(todo: list[int]) -> Iterator[tuple[int, Payload]]:
             programs = (program_of(*pairs[index], cpu_s) for index in todo)
@@ -258,12 +257,6 @@ def objective_key(objective: Objective) -> Json:
 
 def program_of(problem: Problem, program: str, cpu_s: float) -> Program:
     return Program(program, problem.entry_point, problem.checks, problem.prompt, problem.id, cpu_s)
-
-
-def checks_digest(problem: Problem) -> str:
-    """Return the hash of all that decides a verdict beside the program: the checks and the trusted prompt."""
-    content = problem_content(problem)
-    return digest([content["checks"], content["prompt"]])
 
 
 def row_seed(seed: int, prompt: str, index: int, decoding: Decoding) -> int:

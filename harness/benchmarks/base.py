@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,6 +18,7 @@ from harness.syntax import tree_of
 from harness.types import Check, Plain, Problem
 
 Style = Literal["header", "chat"]
+Draw = Callable[[Json, Callable[[], Sequence[Problem]]], tuple[Problem, ...]]  # makes what a key names, or has it
 STYLES: tuple[Style, ...] = ("header", "chat")
 
 # Where a completion of a header ends: at the next statement of the top level. A comment or a decorator begins one.
@@ -46,6 +47,12 @@ class Benchmark:
         """Return the program that is judged for a student's text; an empty one where the text holds no program."""
         completion = EXTRACTORS[self.extractor](problem, text)
         return "" if completion is None else assemble(problem, completion)
+
+
+def draw_now(key: Json, make: Callable[[], Sequence[Problem]]) -> tuple[Problem, ...]:
+    """Make generated problems anew: a `Draw` that keeps nothing."""
+    del key
+    return tuple(make())
 
 
 def build(

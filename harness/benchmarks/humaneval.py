@@ -73,7 +73,7 @@ def extract(problem: Problem, completion: str) -> str:
     return assemble(problem, completion)
 
 
-def benchmark(split: str, *, size: int | None, data: Path | None, style: base.Style) -> base.Benchmark:
+def benchmark(split: str, *, size: int | None, data: Path | None, style: base.Style, draw: base.Draw) -> base.Benchmark:
     """Return the benchmark; it has no splits, one size and no file of its own."""
-    del split, size, data
+    del split, size, data, draw
     return base.build("humaneval", VERSION, problems(), style=style, rule="check", max_new_tokens=512)

@@ -106,7 +106,7 @@ def extract(problem: Problem, completion: str) -> str:
     return assemble(problem, completion)
 
 
-def benchmark(split: str, *, size: int | None, data: Path | None, style: base.Style) -> base.Benchmark:
+def benchmark(split: str, *, size: int | None, data: Path | None, style: base.Style, draw: base.Draw) -> base.Benchmark:
     """Return a split, whole."""
-    del size
+    del size, draw
     return base.build(f"mbpp:{split}", VERSION, problems(split, data), style=style, rule="asserts", max_new_tokens=512)

@@ -23,9 +23,9 @@ DATA_HASH = "39721c09c7d20b3c9cab2d4512b8ec880a708080f8c4a7a614a8ad143b3022a8"
 SPLITS: tuple[str, ...] = ()
 
 
-def problems(size: int | None = None) -> tuple[Problem, ...]:
+def problems(size: int | None = None, draw: base.Draw = base.draw_now) -> tuple[Problem, ...]:
     """Generate the problems; DataError if the default set is not the pinned one."""
-    found = pool.test_set(size or pool.TEST_SIZE)
+    found = draw({"test set": size or pool.TEST_SIZE}, lambda: pool.test_set(size or pool.TEST_SIZE))
     made = pool.digest(found)
     if len(found) == pool.TEST_SIZE == (size or pool.TEST_SIZE) and made != DATA_HASH:
         raise DataError(
@@ -45,7 +45,7 @@ def extract(problem: Problem, completion: str) -> str:
     return assemble(problem, completion)
 
 
-def benchmark(split: str, *, size: int | None, data: Path | None, style: base.Style) -> base.Benchmark:
+def benchmark(split: str, *, size: int | None, data: Path | None, style: base.Style, draw: base.Draw) -> base.Benchmark:
     """Return `size` problems."""
     del split, data
-    return base.build("pipelines", VERSION, problems(size), style=style, rule="strict", max_new_tokens=96)
+    return base.build("pipelines", VERSION, problems(size, draw), style=style, rule="strict", max_new_tokens=96)

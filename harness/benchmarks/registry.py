@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 from harness import benchmarks
-from harness.benchmarks.base import Benchmark, Style
+from harness.benchmarks.base import Benchmark, Draw, Style, draw_now
 from harness.errors import ConfigError, suggest
 from harness.types import Problem
 
@@ -34,20 +34,30 @@ def available() -> tuple[str, ...]:
     return tuple(found)
 
 
-def load(spec: str, *, size: int | None = None, data: Path | None = None, style: Style = "header") -> Benchmark:
+def load(
+    spec: str,
+    *,
+    size: int | None = None,
+    data: Path | None = None,
+    style: Style = "header",
+    draw: Draw = draw_now,
+) -> Benchmark:
     """Return the benchmark of that name.
 
     `size` is the number of problems of a benchmark that is generated; one of fixed problems is always whole. `data`
-    is the folder of benchmark data; without it the environment's HARNESS_DATA says. Raises ConfigError for an
-    unknown name, DataError for data that is missing or not the pinned one.
+    is the folder of benchmark data; without it the environment's HARNESS_DATA says. `draw` gets the problems of a
+    benchmark that is generated. Raises ConfigError for an unknown name, DataError for data that is missing or not
+    the pinned one.
     """
     name, _, split = spec.partition(":")
     splits = tuple(module(name).SPLITS) if name in modules() else ()
     if name not in modules() or (split and split not in splits):
         near = suggest(spec, (*available(), *modules()))
         raise ConfigError(f"benchmark={spec}: no such benchmark{near}. Benchmarks: {', '.join(available())}.")
-    found: Benchmark = module(name).benchmark(split or (splits[0] if splits else ""), size=size, data=data, style=style)
-    return found
+    made: Benchmark = module(name).benchmark(
+        split or (splits[0] if splits else ""), size=size, data=data, style=style, draw=draw
+    )
+    return made
 
 
 def extracted(benchmark: Benchmark, problem: Problem, text: str) -> str:

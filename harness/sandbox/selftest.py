@@ -52,6 +52,7 @@ CHEATS: dict[str, str] = {
     ),
     "endless loop": "def f(x):\n    while True:\n        pass\n",
 }
+CHEATS_CPU_S = {"endless loop": 0.02}  # waited for by every run, so no longer than it takes to see it
 
 
 def selftest(sandbox: Sandbox) -> None:
@@ -62,7 +63,7 @@ def selftest(sandbox: Sandbox) -> None:
         for name, source in group.items():
             for kind, checks in (("calls", CHECKS), ("script", SCRIPT)):
                 names.append((f"{name} ({kind})", expected))
-                programs.append(Program(source, "f", checks, id=name, cpu_s=None if expected else 0.1))
+                programs.append(Program(source, "f", checks, id=name, cpu_s=CHEATS_CPU_S.get(name)))
     wrong = [
         f"{names[index][0]}: {verdict.status} ({verdict.reason})"
         for index, verdict in sandbox.judge(programs)
