@@ -13,6 +13,7 @@ from harness.errors import DataError
 from harness.store.artifacts import hash_folder
 from harness.store.keys import Json
 from harness.store.steps import Payload, Step
+from harness.students.checkpoint import demand_student
 from harness.training.objective import Objective
 from harness.training.schedule import Schedule
 from harness.types import Student, TrainingSet
@@ -33,14 +34,11 @@ def base_student(engine: StepEngine, run: Run) -> Student:
 
 
 def student_folder(run: Run) -> Path | None:
-    """Return where the run's student lies, or None for an embedded one; DataError where there is no such student."""
+    """Return where the run's student lies, or None for an embedded one; UsageError where there is no such student."""
     if run.student in SIZES:
         return None
     folder = Path(run.student) if Path(run.student).is_dir() else from_hub(run.student)
-    if not (folder / "config.json").is_file():
-        raise DataError(
-            f"student={run.student}: {folder} holds no config.json. Expected a folder that save_pretrained wrote."
-        )
+    demand_student(folder)
     return folder
 
 

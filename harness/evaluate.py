@@ -182,8 +182,8 @@ def check_file(path: Path, by_id: dict[str, Problem], allow_missing: bool) -> li
     if missing and not allow_missing:
         shown = ", ".join(missing[:TOLD]) + (", …" if len(missing) > TOLD else "")
         raise DataError(
-            f"{path}: {len(missing)} of {len(by_id)} problems have no sample ({shown}). Add them, or allow missing "
-            "problems: the score is then over the others only."
+            f"{path}: {len(missing)} of {len(by_id)} problems have no sample ({shown}). Add them, or say "
+            "--allow-missing: the score is then over the others only."
         )
     return found
 

@@ -46,7 +46,13 @@ def export(folder: Path, words: Sequence[str], target: Path) -> Path:
 def pick(rows: Sequence[Row], words: Sequence[str]) -> Row:
     """Return the one row that the words name; without `cycle` it is the last, without `seed` there must be one."""
     problems: list[str] = []
-    wanted = {key: str(values[0]) for key, values in parse(words, problems).items()}
+    given = parse(words, problems)
+    problems += [
+        f"{key}={','.join(map(str, values))}: {len(values)} values. Export takes one student: give one."
+        for key, values in given.items()
+        if len(values) > 1
+    ]
+    wanted = {key: str(values[0]) for key, values in given.items()}
     if problems:
         raise ConfigError(problems)
     recipes = sorted({row.recipe for row in rows})

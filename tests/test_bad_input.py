@@ -30,6 +30,13 @@ def test_a_wrong_word_is_told_and_writes_nothing(words, said, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_student_folder_without_weights_is_told_and_writes_nothing(tmp_path):
+    (tmp_path / "student").mkdir()
+    (tmp_path / "student/config.json").write_text("{}")
+    assert "no weights" in run("compare", "recipe=iterkd", "student=student", folder=tmp_path, code=2)
+    assert [path.name for path in tmp_path.iterdir()] == ["student"]
+
+
 def test_all_mistakes_are_told_at_once(tmp_path):
     out = run("compare", "recipe=iterdk", "cylces=2", "budget.updates=none", folder=tmp_path, code=2)
     assert out.count("error: ") == 3

@@ -149,6 +149,19 @@ def test_an_exported_student_is_a_model_folder_with_its_row(finished, tmp_path):
     )
 
 
+def test_two_seeds_for_one_export_are_refused(finished, tmp_path):
+    folder, _ = finished
+    words = ("export", str(only_run(folder)), "recipe=iterkd", "seed=0,1", "--to", str(tmp_path / "student"))
+    assert "Export takes one student" in run(*words, folder=folder, code=2)
+    assert not (tmp_path / "student").exists()
+
+
+def test_a_mistyped_run_is_reported_with_the_nearest_one(finished):
+    folder, _ = finished
+    name = only_run(folder).name
+    assert f"did you mean {name}?" in run("report", f"runs/{name}x", folder=folder, code=2)
+
+
 def test_an_earlier_cycle_is_exported_from_the_store(finished, tmp_path):
     folder, _ = finished
     found = only_run(folder)

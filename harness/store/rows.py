@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from harness.errors import StoreError
+from harness.errors import StoreError, suggest
 from harness.types import Row, Spent
 
 
@@ -51,7 +51,10 @@ def read_rows(path: Path) -> list[Row]:
     Raises StoreError with the line that does not hold a row.
     """
     if not path.is_file():
-        raise StoreError(f"{path}: no rows here. Expected the folder of a finished run; `harness compare` writes one.")
+        near = suggest(path.parent.name, [one.parent.name for one in path.parent.parent.glob(f"*/{path.name}")])
+        raise StoreError(
+            f"{path}: no rows here{near}. Expected the folder of a finished run; `harness compare` writes one."
+        )
     rows: list[Row] = []
     for number, line in enumerate(path.read_text(encoding="utf-8", errors="surrogatepass").split("\n"), 1):
         if not line:
