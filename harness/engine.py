@@ -233,6 +233,7 @@ class StepEngine:
                         "tokens": mark.tokens,
                         "examples": mark.examples,
                         "losses": {**mark.losses},
+                        "shares": {**mark.shares},
                     }
                 )
             scratch.rmdir()
@@ -251,8 +252,8 @@ def libraries() -> dict[str, Json]:
 
 
 def objective_key(objective: Objective) -> Json:
-    contrast = objective.contrast
-    return {} if contrast is None else {"contrast": {"name": contrast.name, **dataclasses.asdict(contrast)}}
+    terms = {"contrast": objective.contrast, "soft": objective.soft}
+    return {name: {"name": term.name, **dataclasses.asdict(term)} for name, term in terms.items() if term is not None}
 
 
 def program_of(problem: Problem, program: str, cpu_s: float) -> Program:

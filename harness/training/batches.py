@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import TrainingError
@@ -34,6 +34,8 @@ class TokenRow:
     completion: list[int]  # end token included
     rejected: list[int] | None  # end token included
     weight: float
+    changed: list[bool] | None = None  # which tokens of `rejected` lie outside its alignment with the completion
+    reference: tuple[float, float] = (0.0, 0.0)  # log-probability of both texts before the first update
 
     @property
     def length(self) -> int:
@@ -57,6 +59,8 @@ class MicroBatch:
     ends: Tensor  # [S, L-1], true on the end tokens alone
     weights: Tensor  # [B]
     paired: Tensor  # [S - B], which of the B rows each rejected text belongs to
+    changed: Tensor  # [S - B, L-1], true on the tokens of a rejected text that its completion does not have
+    reference: Tensor  # [S - B, 2], nats, of completion and rejected text before the first update
 
     def as_inputs(self) -> dict[str, Any]:
         """Return the tensors by name; `input_ids` is the one by which transformers estimates FLOPs."""
@@ -65,13 +69,22 @@ class MicroBatch:
     @classmethod
     def from_inputs(cls, inputs: dict[str, Any]) -> MicroBatch:
         """Undo `as_inputs`, after the trainer has moved the tensors to its device."""
-        return cls(inputs["input_ids"], inputs["mask"], inputs["ends"], inputs["weights"], inputs["paired"])
+        return cls(**{field.name: inputs["input_ids" if field.name == "ids" else field.name] for field in fields(cls)})
 
 
 def encode(
-    data: TrainingSet, tokenizer: PreTrainedTokenizerBase, *, pairs: bool, max_tokens: int, limit: str = "max_tokens"
+    data: TrainingSet,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    pairs: bool,
+    max_tokens: int,
+    limit: str = "max_tokens",
+    aligned: bool = False,
 ) -> list[TokenRow]:
-    """Encode what is to be trained on. Rows of weight 0 are left out here: such a row is the same as a missing one."""
+    """Encode what is to be trained on. Rows of weight 0 are left out here: such a row is the same as a missing one.
+
+    With `pairs` the rejected texts are encoded too, with `aligned` it is noted which of their tokens differ.
+    """
     for index, example in enumerate(data.examples):
         if not (math.isfinite(example.weight) and example.weight >= 0):
             raise TrainingError(f"example {index} has weight {example.weight}; expected a finite number, 0 or more")
@@ -95,7 +108,39 @@ def encode(
         for (index, example), prompt, completion in zip(kept, prompts, completions, strict=True)
     ]
     refuse_long(rows, data, max_tokens, limit)
+    if aligned:
+        rows = [
+            row if row.rejected is None else replace(row, changed=outside_alignment(row.rejected, row.completion))
+            for row in rows
+        ]
     return rows
+
+
+def outside_alignment(text: Sequence[int], other: Sequence[int]) -> list[bool]:
+    """Tell which tokens of `text` are not in its longest common subsequence with `other`."""
+    head = 0
+    while head < min(len(text), len(other)) and text[head] == other[head]:
+        head += 1
+    tail = 0
+    while tail < min(len(text), len(other)) - head and text[-1 - tail] == other[-1 - tail]:
+        tail += 1
+    a, b = text[head : len(text) - tail], other[head : len(other) - tail]
+    common = [[0] * (len(b) + 1) for _ in range(len(a) + 1)]  # [i][j]: of a[i:] and b[j:]
+    for i in range(len(a) - 1, -1, -1):
+        for j in range(len(b) - 1, -1, -1):
+            same = a[i] == b[j]
+            common[i][j] = common[i + 1][j + 1] + 1 if same else max(common[i + 1][j], common[i][j + 1])
+    changed = [False] * len(text)
+    i = j = 0
+    while i < len(a):
+        if j < len(b) and a[i] == b[j]:
+            i, j = i + 1, j + 1
+        elif j < len(b) and common[i][j + 1] >= common[i + 1][j]:
+            j += 1
+        else:
+            changed[head + i] = True
+            i += 1
+    return changed
 
 
 def refuse_long(rows: Sequence[TokenRow], data: TrainingSet, max_tokens: int, limit: str) -> None:
@@ -155,10 +200,15 @@ def collate(rows: Sequence[TokenRow], pad: int) -> MicroBatch:
     ids = torch.full((len(sequences), width), pad, dtype=torch.long)  # [S, L]
     mask = torch.zeros((len(sequences), width - 1), dtype=torch.bool)  # [S, L-1]
     ends = torch.zeros((len(sequences), width - 1), dtype=torch.bool)  # [S, L-1]
+    changed = torch.zeros((len(paired), width - 1), dtype=torch.bool)  # [S - B, L-1]
     for place, (prompt, text) in enumerate(sequences):
         length = len(prompt) + len(text)
         ids[place, :length] = torch.tensor(prompt + text)
         mask[place, len(prompt) - 1 : length - 1] = True  # position t-1 predicts token t
         ends[place, length - 2] = True
+    for place, row in enumerate(rows[index] for index in paired):
+        if row.changed is not None:
+            changed[place, len(row.prompt) - 1 : len(row.prompt) - 1 + len(row.changed)] = torch.tensor(row.changed)
     weights = torch.tensor([row.weight for row in rows], dtype=torch.float32)  # [B]
-    return MicroBatch(ids, mask, ends, weights, torch.tensor(paired, dtype=torch.long))
+    reference = torch.tensor([rows[index].reference for index in paired], dtype=torch.float32).view(-1, 2)
+    return MicroBatch(ids, mask, ends, weights, torch.tensor(paired, dtype=torch.long), changed, reference)

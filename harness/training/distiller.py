@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,25 +16,16 @@ from transformers.trainer_callback import PrinterCallback, TrainerCallback
 from transformers.training_args import TrainingArguments
 
 from harness.errors import TrainingError
-from harness.students.logp import token_logp
-from harness.training import losses
+from harness.students.logp import chosen_logp, label_logits
 from harness.training.batches import MicroBatch, TokenRow, collate
 from harness.training.objective import Objective
 from harness.training.schedule import Schedule
+from harness.training.terms import Term, objective_terms
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-NLL = "nll"
-
-
-@dataclass(frozen=True)
-class Term:
-    """One term of the objective over a micro-batch."""
-
-    total: torch.Tensor
-    count: int  # tokens or pairs that `total` sums over
-    weight: float
+SHARES_EVERY = 16  # updates between two looks at how much each term pulls
 
 
 class Layout(Dataset[dict[str, Any]]):
@@ -61,30 +51,18 @@ class Layout(Dataset[dict[str, Any]]):
         }
 
 
-def objective_terms(objective: Objective, logp: torch.Tensor, batch: MicroBatch) -> dict[str, Term]:
-    """Return every term of the objective by name; `logp` [S, L-1] of the batch's sequences."""
-    rows = batch.weights.shape[0]  # B
-    total, count = losses.nll(logp[:rows], batch.mask[:rows], batch.weights)
-    terms = {NLL: Term(total, int(count), 1.0)}
-    contrast = objective.contrast
-    if contrast is not None and len(batch.paired) > 0:
-        mask = batch.mask if contrast.tokens == "all" else batch.mask & ~batch.ends
-        s = losses.mean_logp(logp, mask)  # [S]; the completion's own forward pass serves both terms
-        total, count = losses.margin(s[:rows][batch.paired], s[rows:], contrast.margin)
-        terms[contrast.name] = Term(total, count, contrast.weight)
-    return terms
-
-
 class Distiller(Trainer):
     """transformers' Trainer with our objective in place of the model's own loss."""
 
     loss_is_scaled_for_ga = True  # every term is divided by the count of the whole optimiser step
 
-    def __init__(self, objective: Objective, **arguments: Any) -> None:
+    def __init__(self, objective: Objective, teacher: PreTrainedModel | None, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.objective = objective
+        self.teacher = teacher
         self.sums: dict[str, float] = {}  # of each term since the last mark
         self.counts: dict[str, int] = {}
+        self.pulls: dict[str, float] = {}  # norms of each term's gradient since the last mark
 
     def compute_loss(
         self,
@@ -95,25 +73,47 @@ class Distiller(Trainer):
     ) -> torch.Tensor:
         assert not return_outputs, "the trainer never evaluates"
         batch = MicroBatch.from_inputs(inputs)
-        logp = token_logp(model, batch.ids, batch.mask)  # [S, L-1]
+        logits = label_logits(model, batch.ids, batch.mask)  # [N, V]
+        logp = chosen_logp(logits, batch.ids, batch.mask)  # [S, L-1]
+        terms = objective_terms(self.objective, logp, batch, self.soft_labels(batch, logits))
+        if len(terms) > 1 and self.state.global_step % SHARES_EVERY == 0:
+            self.note_pulls(terms, logits, inputs)
         loss = torch.zeros((), device=logp.device)
-        for name, term in objective_terms(self.objective, logp, batch).items():
+        for name, term in terms.items():
             value = term.total.item()
             if not math.isfinite(value):
                 raise TrainingError(
                     f"{name} is {value} in update {self.state.global_step + 1}, batch of examples {inputs['examples']};"
                     " lower the learning rate or look for a broken example there"
                 )
-            loss = loss + term.weight * term.total / inputs["tokens" if name == NLL else "pairs"]
+            loss = loss + term.weight * term.total / inputs[term.per]
             self.sums[name] = self.sums.get(name, 0.0) + value
             self.counts[name] = self.counts.get(name, 0) + term.count
         return loss
 
-    def mean_terms(self) -> dict[str, float]:
-        """Return the mean of each term since the last call, and start anew."""
+    def soft_labels(self, batch: MicroBatch, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """Return teacher's and student's logits at the completions' labels, if the objective uses a teacher."""
+        if self.teacher is None:
+            return None
+        rows = batch.weights.shape[0]  # B; the completions come first, so do their labels
+        with torch.no_grad():
+            teacher = label_logits(self.teacher, batch.ids[:rows], batch.mask[:rows])
+        return teacher, logits[: teacher.shape[0]]
+
+    def note_pulls(self, terms: dict[str, Term], logits: torch.Tensor, inputs: dict[str, Any]) -> None:
+        """Add up the norm of each term's gradient at the logits, through which all of them reach the weights."""
+        for name, term in terms.items():
+            if term.weight > 0:
+                [gradient] = torch.autograd.grad(term.weight * term.total / inputs[term.per], logits, retain_graph=True)
+                self.pulls[name] = self.pulls.get(name, 0.0) + float(gradient.norm())
+
+    def mean_terms(self) -> tuple[dict[str, float], dict[str, float]]:
+        """Return the mean of each term since the last call and its share of the gradients' norms, and start anew."""
         means = {name: total / self.counts[name] for name, total in self.sums.items()}
-        self.sums, self.counts = {}, {}
-        return means
+        whole = sum(self.pulls.values())
+        shares = {name: pull / whole for name, pull in self.pulls.items() if whole > 0}
+        self.sums, self.counts, self.pulls = {}, {}, {}
+        return means, shares
 
 
 class Marker(TrainerCallback):
@@ -135,6 +135,7 @@ def build(
     seed: int,
     layout: Layout,
     scratch: str,
+    teacher: PreTrainedModel | None = None,
 ) -> Distiller:
     """Assemble the trainer with a fresh optimiser."""
     arguments = TrainingArguments(
@@ -164,6 +165,7 @@ def build(
     rates = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule.rate)
     trainer = Distiller(
         objective,
+        teacher,
         model=model,
         args=arguments,
         train_dataset=layout,

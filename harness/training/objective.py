@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
-from harness.errors import TrainingError
+from harness.errors import TrainingError, suggest
+from harness.training.divergences import Kind
+
+Tokens = Literal["code", "all"]  # code: the text alone; all: its end token too
 
 
 @dataclass(frozen=True)
@@ -17,23 +20,149 @@ class Margin:
 
     margin: float = 0.2  # m, nats per token by which the completion is to lead
     weight: float = 0.5  # λ, weight beside the likelihood; 0 is plain SFT
-    tokens: Literal["code", "all"] = "code"  # code: the text alone; all: its end token too
+    tokens: Tokens = "code"
 
     def __post_init__(self) -> None:
-        for field, value in (("margin", self.margin), ("weight", self.weight)):
-            if not (math.isfinite(value) and value >= 0):
-                raise TrainingError(f"contrast {field} is {value}; expected a finite number, 0 or more")
-        if self.tokens not in ("code", "all"):
-            raise TrainingError(f"contrast tokens is {self.tokens!r}; expected 'code' or 'all'")
+        demand(self, at_least_zero=("margin", "weight"))
+
+
+@dataclass(frozen=True)
+class Simpo:
+    """Logistic loss on the lead per token, without a reference model."""
+
+    name: ClassVar[str] = "simpo"
+
+    beta: float = 2.0  # scale of the lead
+    gamma: float = 1.0  # target lead, in units of β·nats
+    weight: float = 0.5
+    tokens: Tokens = "code"
+
+    def __post_init__(self) -> None:
+        demand(self, above_zero=("beta",), at_least_zero=("gamma", "weight"))
+
+
+@dataclass(frozen=True)
+class Infonce:
+    """The completion against its rejected text as the one negative."""
+
+    name: ClassVar[str] = "infonce"
+
+    tau: float = 0.5  # temperature, in nats per token
+    weight: float = 0.5
+    tokens: Tokens = "code"
+
+    def __post_init__(self) -> None:
+        demand(self, above_zero=("tau",), at_least_zero=("weight",))
+
+
+@dataclass(frozen=True)
+class Dpo:
+    """Logistic loss on the lead of whole sequences over that of the student as the fit finds it."""
+
+    name: ClassVar[str] = "dpo"
+    tokens: ClassVar[Tokens] = "all"
+
+    beta: float = 0.1
+    weight: float = 1.0  # beside the likelihood, which DPO's own objective does not have
+
+    def __post_init__(self) -> None:
+        demand(self, above_zero=("beta",), at_least_zero=("weight",))
+
+
+@dataclass(frozen=True)
+class Orpo:
+    """Logistic loss on the log-odds per token, without a reference model."""
+
+    name: ClassVar[str] = "orpo"
+
+    weight: float = 0.1  # the paper's λ beside the likelihood
+    tokens: Tokens = "all"
+
+    def __post_init__(self) -> None:
+        demand(self, at_least_zero=("weight",))
+
+
+@dataclass(frozen=True)
+class Unlikelihood:
+    """Lowers the tokens of the rejected text that lie outside its longest alignment with the completion."""
+
+    name: ClassVar[str] = "unlikelihood"
+    tokens: ClassVar[Tokens] = "code"
+
+    weight: float = 0.5
+
+    def __post_init__(self) -> None:
+        demand(self, at_least_zero=("weight",))
+
+
+Contrast = Margin | Simpo | Infonce | Dpo | Orpo | Unlikelihood
+CONTRASTS: dict[str, type[Contrast]] = {kind.name: kind for kind in get_args(Contrast)}
+
+
+@dataclass(frozen=True)
+class Soft:
+    """A teacher's next-token distributions on the completions: (1 − α)·likelihood + α·τ²·divergence."""
+
+    name: ClassVar[str] = "kd"
+
+    divergence: Kind = "forward"
+    alpha: float = 0.5  # 1: the labels are not looked at; 0: plain SFT
+    tau: float = 1.0
+    parameter: float = 0.5  # β of `jsd`, a of the skewed ones
+
+    def __post_init__(self) -> None:
+        if self.divergence not in get_args(Kind):
+            near = suggest(self.divergence, get_args(Kind))
+            raise TrainingError(
+                f"kd divergence is {self.divergence!r}{near}; expected one of {', '.join(get_args(Kind))}"
+            )
+        demand(self, above_zero=("tau",), at_least_zero=("alpha",))
+        if self.alpha > 1 or not 0 < self.parameter < 1:
+            raise TrainingError(
+                f"kd alpha {self.alpha}, parameter {self.parameter}; expected 0 to 1, and between 0 and 1"
+            )
 
 
 @dataclass(frozen=True)
 class Objective:
-    """`nll`, which is always there with weight 1, plus the terms given here. Each is logged under its own name."""
+    """Likelihood of the completions, plus the terms given here. Each is logged under its own name."""
 
-    contrast: Margin | None = None
+    contrast: Contrast | None = None
+    soft: Soft | None = None
 
     @property
     def uses_pairs(self) -> bool:
         """Tell whether rejected texts go forward at all; if not, training is plain SFT to the last bit."""
         return self.contrast is not None and self.contrast.weight > 0
+
+    @property
+    def uses_reference(self) -> bool:
+        """Tell whether pairs are scored under the student as it is before the first update."""
+        return self.uses_pairs and isinstance(self.contrast, Dpo)
+
+    @property
+    def uses_alignment(self) -> bool:
+        """Tell whether it matters which tokens of a rejected text differ from the completion."""
+        return self.uses_pairs and isinstance(self.contrast, Unlikelihood)
+
+    @property
+    def uses_teacher(self) -> bool:
+        """Tell whether the teacher goes forward at all; if not, training is plain SFT to the last bit."""
+        return self.soft is not None and self.soft.alpha > 0
+
+    @property
+    def likelihood(self) -> float:
+        """Return the weight of the completions' likelihood."""
+        return 1.0 if self.soft is None else 1.0 - self.soft.alpha
+
+
+def demand(term: Contrast | Soft, above_zero: tuple[str, ...] = (), at_least_zero: tuple[str, ...] = ()) -> None:
+    """Raise TrainingError unless the named fields are finite numbers in range, and `tokens` is a known word."""
+    what = "kd" if isinstance(term, Soft) else "contrast"
+    for names, strict, expected in ((above_zero, True, "above 0"), (at_least_zero, False, "0 or more")):
+        for field in names:
+            value: float = getattr(term, field)
+            if not (math.isfinite(value) and (value > 0 if strict else value >= 0)):
+                raise TrainingError(f"{what} {field} is {value}; expected a finite number, {expected}")
+    if not isinstance(term, Soft) and term.tokens not in get_args(Tokens):
+        raise TrainingError(f"contrast tokens is {term.tokens!r}; expected 'code' or 'all'")
