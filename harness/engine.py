@@ -7,6 +7,7 @@ Heavy parts (torch, the sandbox) start only when a step must really run, so a fi
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -213,15 +214,16 @@ class StepEngine:
             from harness.training.trainer import fit
 
             with told(self.store.folder):
-                scratch = self.store.artifacts.scratch(self.store.owner.name)
+                work = self.store.artifacts.work(step.key(item))
                 marks = fit(
                     self.folder(student),
                     data,
                     objective,
                     schedule,
                     seed,
-                    lambda update: scratch / str(update),
+                    lambda update: work / "marks" / str(update),
                     lambda done, total: self.progress(Progress("checkpoint", done, total)),
+                    work=work,
                 )
             kept: list[Json] = []
             for mark in marks:
@@ -234,13 +236,14 @@ class StepEngine:
                         "examples": mark.examples,
                         "losses": {**mark.losses},
                         "shares": {**mark.shares},
+                        "micro_batches": mark.micro_batches,
                     }
                 )
-            scratch.rmdir()
+            shutil.rmtree(work)
             yield todo[0], {"marks": kept}
 
-        total = schedule.updates
-        [record] = self.run(Step("checkpoint", CHECKPOINT, shared), [digest(rows)], compute, [total])
+        step, item, total = Step("checkpoint", CHECKPOINT, shared), digest(rows), schedule.updates
+        [record] = self.run(step, [item], compute, [total])
         marks: list[dict[str, Any]] = record.payload["marks"]
         return [Student(student.name, mark["weights"]) for mark in marks], marks, record
 

@@ -7,7 +7,8 @@
     │   └── StoreError        a store or run folder that is damaged, newer, read-only or of another run
     ├── BudgetError           a recipe asked for more than the budget allows (checked before the call)
     ├── TeacherError          a teacher cannot serve a request (missing capability, refused, unreachable)
-    ├── TrainingError         training cannot start or must stop (no examples, NaN, examples too long)
+    ├── TrainingError         training cannot start or must stop (no examples, examples too long)
+    │   └── NotFinite         a loss became infinite or no number
     └── SandboxError          the sandbox itself failed; never a wrong answer
 
 A message names the key, file or line, what was found, what was expected and what to do next.
@@ -53,6 +54,17 @@ class TeacherError(HarnessError):
 
 class TrainingError(HarnessError):
     """Training cannot start or must stop."""
+
+
+class NotFinite(TrainingError):
+    """A loss became infinite or no number; `examples` are the indices of the batch that caused it."""
+
+    def __init__(self, term: str, value: float, update: int, examples: Sequence[int]) -> None:
+        self.examples = tuple(examples)
+        super().__init__(
+            f"{term} is {value} in update {update}, batch of examples {list(examples)}; lower the learning rate or "
+            "look for a broken example there"
+        )
 
 
 class SandboxError(HarnessError):

@@ -56,9 +56,9 @@ def counted(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> list[Any
     calls: list[Any] = []
     real = getattr(module, name)
 
-    def wrapper(*args: Any) -> Any:
+    def wrapper(*args: Any, **named: Any) -> Any:
         calls.append(args)
-        return real(*args)
+        return real(*args, **named)
 
     monkeypatch.setattr(module, name, wrapper)
     return calls

@@ -35,6 +35,12 @@ class Artifacts:
         folder.mkdir(parents=True)
         return folder
 
+    def work(self, key: str) -> Path:
+        """Return the folder in which the step of that key keeps what it can go on from when it is run again."""
+        folder = self.root / "work" / key
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
     def adopt(self, folder: Path) -> str:
         """Move a finished scratch folder to its final name and return its hash; an equal one is kept."""
         for file in folder.rglob("*"):

@@ -6,6 +6,7 @@ Importing this module loads torch and transformers; `trainer.fit` does so when i
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from transformers.trainer import Trainer
 from transformers.trainer_callback import PrinterCallback, TrainerCallback
 from transformers.training_args import TrainingArguments
 
-from harness.errors import TrainingError
+from harness.errors import NotFinite
 from harness.students.logp import chosen_logp, label_logits
 from harness.training.batches import MicroBatch, TokenRow, collate
 from harness.training.objective import Objective
@@ -60,9 +61,7 @@ class Distiller(Trainer):
         super().__init__(**arguments)
         self.objective = objective
         self.teacher = teacher
-        self.sums: dict[str, float] = {}  # of each term since the last mark
-        self.counts: dict[str, int] = {}
-        self.pulls: dict[str, float] = {}  # norms of each term's gradient since the last mark
+        self.sums: dict[str, dict[str, float]] = {}  # of each term since the last mark: total, count, pull
 
     def compute_loss(
         self,
@@ -82,13 +81,10 @@ class Distiller(Trainer):
         for name, term in terms.items():
             value = term.total.item()
             if not math.isfinite(value):
-                raise TrainingError(
-                    f"{name} is {value} in update {self.state.global_step + 1}, batch of examples {inputs['examples']};"
-                    " lower the learning rate or look for a broken example there"
-                )
+                raise NotFinite(name, value, self.state.global_step + 1, inputs["examples"])
             loss = loss + term.weight * term.total / inputs[term.per]
-            self.sums[name] = self.sums.get(name, 0.0) + value
-            self.counts[name] = self.counts.get(name, 0) + term.count
+            self.add(name, "total", value)
+            self.add(name, "count", term.count)
         return loss
 
     def soft_labels(self, batch: MicroBatch, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
@@ -105,27 +101,45 @@ class Distiller(Trainer):
         for name, term in terms.items():
             if term.weight > 0:
                 [gradient] = torch.autograd.grad(term.weight * term.total / inputs[term.per], logits, retain_graph=True)
-                self.pulls[name] = self.pulls.get(name, 0.0) + float(gradient.norm())
+                self.add(name, "pull", float(gradient.norm()))
+
+    def add(self, name: str, what: str, value: float) -> None:
+        found = self.sums.setdefault(name, {"total": 0.0, "count": 0, "pull": 0.0})
+        found[what] += value
 
     def mean_terms(self) -> tuple[dict[str, float], dict[str, float]]:
         """Return the mean of each term since the last call and its share of the gradients' norms, and start anew."""
-        means = {name: total / self.counts[name] for name, total in self.sums.items()}
-        whole = sum(self.pulls.values())
-        shares = {name: pull / whole for name, pull in self.pulls.items() if whole > 0}
-        self.sums, self.counts, self.pulls = {}, {}, {}
+        means = {name: found["total"] / found["count"] for name, found in self.sums.items()}
+        whole = sum(found["pull"] for found in self.sums.values())
+        shares = {name: found["pull"] / whole for name, found in self.sums.items() if found["pull"] > 0}
+        self.sums = {}
         return means, shares
 
 
-class Marker(TrainerCallback):
-    """Tells progress after every update, and after chosen ones hands over."""
+class Watcher(TrainerCallback):
+    """Tells progress after every update, hands over after chosen ones, and has a checkpoint made now and then."""
 
-    def __init__(self, marks: Sequence[int], write: Callable[[int], None], progress: Callable[[int], None]) -> None:
-        self.marks, self.write, self.progress = frozenset(marks), write, progress
+    def __init__(
+        self,
+        marks: Sequence[int],
+        progress: Callable[[int], None],
+        write: Callable[[int], None],
+        seal: Callable[[int], None],
+        save_every_s: float,
+    ) -> None:
+        self.marks, self.progress, self.write, self.seal = frozenset(marks), progress, write, seal
+        self.save_every_s, self.saved = save_every_s, time.monotonic()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.progress(state.global_step)
         if state.global_step in self.marks:
             self.write(state.global_step)
+        # whether and when one is made changes no number, so the clock may decide
+        control.should_save = time.monotonic() - self.saved >= self.save_every_s and state.global_step < state.max_steps
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.seal(state.global_step)
+        self.saved = time.monotonic()
 
 
 def build(
@@ -141,7 +155,7 @@ def build(
     arguments = TrainingArguments(
         output_dir=scratch,
         per_device_train_batch_size=1,  # one item of the layout is one micro-batch
-        gradient_accumulation_steps=schedule.micro_batches,
+        gradient_accumulation_steps=layout.micro_batches,
         max_steps=schedule.updates,
         train_sampling_strategy="sequential",
         remove_unused_columns=False,
