@@ -17,7 +17,8 @@ from transformers.trainer_callback import PrinterCallback, TrainerCallback
 from transformers.training_args import TrainingArguments
 
 from harness.errors import NotFinite
-from harness.students.logp import chosen_logp, label_logits
+from harness.students.logp import Score, chosen_logp, label_scores, label_states, scattered, states_kept
+from harness.training import divergences
 from harness.training.batches import MicroBatch, TokenRow, collate
 from harness.training.objective import Objective
 from harness.training.schedule import Schedule
@@ -72,12 +73,13 @@ class Distiller(Trainer):
     ) -> torch.Tensor:
         assert not return_outputs, "the trainer never evaluates"
         batch = MicroBatch.from_inputs(inputs)
-        logits = label_logits(model, batch.ids, batch.mask)  # [N, V]
-        logp = chosen_logp(logits, batch.ids, batch.mask)  # [S, L-1]
-        terms = objective_terms(self.objective, logp, batch, self.soft_labels(batch, logits))
+        with states_kept(model) as states:
+            scores = label_scores(model, batch.ids, batch.mask, self.score(batch))  # [N, 1 or 2]
+        apart = scores[: batch.mask[: len(batch.weights)].sum(), 1] if self.teacher is not None else None
+        terms = objective_terms(self.objective, scattered(scores[:, 0], batch.mask), batch, apart)
         if len(terms) > 1 and self.state.global_step % SHARES_EVERY == 0:
-            self.note_pulls(terms, logits, inputs)
-        loss = torch.zeros((), device=logp.device)
+            self.note_pulls(terms, states[0], inputs)
+        loss = torch.zeros((), device=scores.device)
         for name, term in terms.items():
             value = term.total.item()
             if not math.isfinite(value):
@@ -87,21 +89,33 @@ class Distiller(Trainer):
             self.add(name, "count", term.count)
         return loss
 
-    def soft_labels(self, batch: MicroBatch, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
-        """Return teacher's and student's logits at the completions' labels, if the objective uses a teacher."""
-        if self.teacher is None:
-            return None
-        rows = batch.weights.shape[0]  # B; the completions come first, so do their labels
+    def score(self, batch: MicroBatch) -> Score:
+        """Return what is computed from each label's logits: its log-probability and, with a teacher, the divergence."""
+        logp = chosen_logp(batch.ids[:, 1:][batch.mask])
+        kd, teacher = self.objective.soft, self.teacher
+        if kd is None or teacher is None:
+            return logp
+        rows = len(batch.weights)  # B; the completions come first, so do their labels
         with torch.no_grad():
-            teacher = label_logits(self.teacher, batch.ids[:rows], batch.mask[:rows])
-        return teacher, logits[: teacher.shape[0]]
+            states, head = label_states(teacher, batch.ids[:rows], batch.mask[:rows])
 
-    def note_pulls(self, terms: dict[str, Term], logits: torch.Tensor, inputs: dict[str, Any]) -> None:
-        """Add up the norm of each term's gradient at the logits, through which all of them reach the weights."""
+        def both(logits: torch.Tensor, at: slice) -> torch.Tensor:
+            with torch.no_grad():
+                theirs = head(states[at])  # fewer than logits where rejected texts follow
+            apart = divergences.from_logits(
+                kd.divergence, theirs, logits[: len(theirs)], tau=kd.tau, parameter=kd.parameter
+            )
+            columns = [logp(logits, at)[:, 0], torch.nn.functional.pad(apart, (0, len(logits) - len(theirs)))]
+            return torch.stack(columns, dim=1)
+
+        return both
+
+    def note_pulls(self, terms: dict[str, Term], states: torch.Tensor, inputs: dict[str, Any]) -> None:
+        """Add up the norm of each term's gradient at the head's input, through which all of them reach the weights."""
         for name, term in terms.items():
             if term.weight > 0:
-                [gradient] = torch.autograd.grad(term.weight * term.total / inputs[term.per], logits, retain_graph=True)
-                self.add(name, "pull", float(gradient.norm()))
+                [pull] = torch.autograd.grad(term.weight * term.total / inputs[term.per], states, retain_graph=True)
+                self.add(name, "pull", float(pull.norm()))
 
     def add(self, name: str, what: str, value: float) -> None:
         found = self.sums.setdefault(name, {"total": 0.0, "count": 0, "pull": 0.0})

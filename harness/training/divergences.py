@@ -90,27 +90,23 @@ class TopK:
         return self.logp.float().exp().sum(dim=1)
 
 
-def from_logits(
-    kind: Kind, teacher: Tensor, student: Tensor, *, tau: float = 1.0, parameter: float = 0.5
-) -> tuple[Tensor, int]:
-    """Σ_n τ²·D(p_n, q_n), p = softmax(z_T/τ), q = softmax(z_S/τ), returned as (sum, count).
+def from_logits(kind: Kind, teacher: Tensor, student: Tensor, *, tau: float = 1.0, parameter: float = 0.5) -> Tensor:
+    """τ²·D(p_n, q_n) at every position, p = softmax(z_T/τ), q = softmax(z_S/τ).
 
-    Only positions that count are given. Unit: nats. Shape: [N, V_T], [N, V_S] → scalar, N. Heads of one tokenizer may
+    Only positions that count are given. Unit: nats. Shape: [N, V_T], [N, V_S] → [N]. Heads of one tokenizer may
     be padded to different widths: both are cut to the common part. τ² keeps the gradient's size independent of τ.
     Source: Hinton et al. (arXiv 1503.02531), section 2.
     """
     width = min(teacher.shape[1], student.shape[1])
     logp = (teacher[:, :width].float() / tau).log_softmax(dim=1)
     logq = (student[:, :width].float() / tau).log_softmax(dim=1)
-    return tau**2 * DIVERGENCES[kind](logp, logq, parameter).sum(), student.shape[0]
+    return tau**2 * DIVERGENCES[kind](logp, logq, parameter)
 
 
-def from_top_k(
-    kind: Kind, teacher: TopK, student: Tensor, *, tau: float = 1.0, parameter: float = 0.5
-) -> tuple[Tensor, int]:
-    """Σ_n D over k + 1 buckets, the cached tokens and the tail of all others, returned as (sum, count).
+def from_top_k(kind: Kind, teacher: TopK, student: Tensor, *, tau: float = 1.0, parameter: float = 0.5) -> Tensor:
+    """D over k + 1 buckets at every position, the cached tokens and the tail of all others.
 
-    Unit: nats. Shape: k entries, [N, V] → scalar, N. Never above the divergence over the whole vocabulary (data
+    Unit: nats. Shape: k entries, [N, V] → [N]. Never above the divergence over the whole vocabulary (data
     processing inequality), and equal to it at k = V. Raises TrainingError for τ ≠ 1: a list of the k likeliest tokens
     at one temperature does not say what the others weigh at another. Source: ours.
     """
@@ -120,7 +116,7 @@ def from_top_k(
     rest = (1.0 - logq.exp().sum(dim=1)).clamp(min=LEAST_TAIL).log()  # [N]
     known = teacher.tail.float().clamp(min=-69.0)  # log of LEAST_TAIL: a tail of nothing must not be -inf
     p = _with_tail(teacher.logp.float(), known)
-    return DIVERGENCES[kind](p, _with_tail(logq, rest), parameter).sum(), student.shape[0]
+    return DIVERGENCES[kind](p, _with_tail(logq, rest), parameter)
 
 
 def _with_tail(logp: Tensor, tail: Tensor) -> Tensor:

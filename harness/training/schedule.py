@@ -64,5 +64,5 @@ class Mark:
     tokens: int  # that went forward so far, padding excluded, rejected texts included
     examples: int  # rows visited so far
     losses: dict[str, float]  # mean of each term since the mark before: nats per token, pair terms per pair
-    shares: dict[str, float]  # of each term in the gradients' norms at the logits; empty where there is one term
+    shares: dict[str, float]  # of each term in the gradients' norms at the head; empty where there is one term
     micro_batches: int  # forward passes that an update was split into in the end

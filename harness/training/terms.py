@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.training import divergences, losses
+from harness.training import losses
 from harness.training.objective import Contrast, Dpo, Infonce, Margin, Objective, Orpo, Simpo, Unlikelihood
 
 if TYPE_CHECKING:
@@ -27,12 +27,12 @@ class Term:
 
 
 def objective_terms(
-    objective: Objective, logp: Tensor, batch: MicroBatch, soft: tuple[Tensor, Tensor] | None = None
+    objective: Objective, logp: Tensor, batch: MicroBatch, apart: Tensor | None = None
 ) -> dict[str, Term]:
     """Return every term by name.
 
-    `logp` [S, L-1] is of the batch's sequences; `soft` holds teacher's and student's logits [N, V] at the completions'
-    labels, where the objective uses a teacher.
+    `logp` [S, L-1] is of the batch's sequences; `apart` [N] are the divergences from the teacher at the completions'
+    labels, where the objective uses one.
     """
     rows = batch.weights.shape[0]  # B
     total, count = losses.nll(logp[:rows], batch.mask[:rows], batch.weights)
@@ -41,10 +41,8 @@ def objective_terms(
     if contrast is not None and len(batch.paired) > 0:
         total, count = contrast_loss(contrast, logp, batch)
         terms[contrast.name] = Term(total, count, contrast.weight, "pairs")
-    if objective.soft is not None and soft is not None:
-        kd = objective.soft
-        total, count = divergences.from_logits(kd.divergence, *soft, tau=kd.tau, parameter=kd.parameter)
-        terms[kd.name] = Term(total, count, kd.alpha, "tokens")
+    if objective.soft is not None and apart is not None:
+        terms[objective.soft.name] = Term(apart.sum(), len(apart), objective.soft.alpha, "tokens")
     return terms
 
 

@@ -115,15 +115,15 @@ def test_a_short_fit_makes_no_checkpoint(student: Path, tmp_path: Path) -> None:
 def test_a_batch_too_large_for_memory_is_split_until_it_fits(
     student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    true_logits, largest = distiller.label_logits, []
+    true_scores, largest = distiller.label_scores, []
 
-    def cramped(model: Any, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def cramped(model: Any, ids: torch.Tensor, mask: torch.Tensor, score: Any) -> torch.Tensor:
         if len(ids) > 2:
             raise torch.OutOfMemoryError("tried to allocate 2.00 GiB")
         largest.append(len(ids))
-        return true_logits(model, ids, mask)
+        return true_scores(model, ids, mask, score)
 
-    monkeypatch.setattr(distiller, "label_logits", cramped)
+    monkeypatch.setattr(distiller, "label_scores", cramped)
     marks = train(student, tmp_path, out=tmp_path / "split")
     assert [mark.micro_batches for mark in marks] == [4, 4] and max(
         largest
@@ -136,10 +136,10 @@ def test_a_batch_too_large_for_memory_is_split_until_it_fits(
 def test_a_row_too_large_for_memory_is_an_error_with_remedies(
     student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(model: Any, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def full(model: Any, ids: torch.Tensor, mask: torch.Tensor, score: Any) -> torch.Tensor:
         raise torch.OutOfMemoryError("tried to allocate 2.00 GiB")
 
-    monkeypatch.setattr(distiller, "label_logits", full)
+    monkeypatch.setattr(distiller, "label_scores", full)
     with pytest.raises(TrainingError, match=r"one example in a forward pass .*2\.00 GiB.*max_tokens"):
         train(student, tmp_path)
 
@@ -147,13 +147,13 @@ def test_a_row_too_large_for_memory_is_an_error_with_remedies(
 def test_a_loss_that_is_no_number_stops_and_leaves_its_batch(
     student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    true_logits, calls = distiller.label_logits, []
+    true_scores, calls = distiller.label_scores, []
 
-    def breaking(model: Any, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def breaking(model: Any, ids: torch.Tensor, mask: torch.Tensor, score: Any) -> torch.Tensor:
         calls.append(ids)
-        return true_logits(model, ids, mask) * (math.nan if len(calls) == 3 else 1.0)
+        return true_scores(model, ids, mask, score) * (math.nan if len(calls) == 3 else 1.0)
 
-    monkeypatch.setattr(distiller, "label_logits", breaking)
+    monkeypatch.setattr(distiller, "label_scores", breaking)
     with pytest.raises(TrainingError, match=r"nan in update 3.*broken-batch\.jsonl"):
         train(student, tmp_path)
     rows = [json.loads(line) for line in (tmp_path / "broken-batch.jsonl").read_text().splitlines()]

@@ -53,13 +53,13 @@ def weights(folder: Path) -> bytes:
 def seen_rows(monkeypatch: pytest.MonkeyPatch) -> list[list[list[int]]]:
     """Record the token ids of every batch that goes forward, padding removed."""
     batches_seen: list[list[list[int]]] = []
-    true_label_logits = distiller.label_logits
+    true_scores = distiller.label_scores
 
-    def recording(model: Any, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def recording(model: Any, ids: torch.Tensor, mask: torch.Tensor, score: Any) -> torch.Tensor:
         batches_seen.append([[token for token in row if token != 0] for row in ids.tolist()])
-        return true_label_logits(model, ids, mask)
+        return true_scores(model, ids, mask, score)
 
-    monkeypatch.setattr(distiller, "label_logits", recording)
+    monkeypatch.setattr(distiller, "label_scores", recording)
     return batches_seen
 
 
