@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,7 +75,7 @@ def embedded(engine: StepEngine, run: Run) -> Student:
         "corpus": world.base_examples,
         "seed": world.base_seed,
         "world": WORLD_VERSION,
-        "schedule": dataclasses.asdict(schedule),
+        "schedule": schedule.key(),
         "libraries": libraries(),
     }
     [record] = engine.run(Step("checkpoint", CHECKPOINT, named), ["base"], trained, [updates])

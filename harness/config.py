@@ -32,6 +32,15 @@ class World:
 
 
 @dataclass(frozen=True)
+class Adapter:
+    """A low-rank adapter in place of all weights; needs the extra `lora`."""
+
+    rank: int = 0  # 0: none, all weights are trained
+    alpha: int = 32  # the adapter's output is scaled by alpha / rank
+    targets: tuple[str, ...] = ("all-linear",)  # names of layers, or all linear ones but the head
+
+
+@dataclass(frozen=True)
 class Train:
     """The trainer's settings, the same for every recipe."""
 
@@ -41,6 +50,9 @@ class Train:
     final_ratio: float = 0.05  # of the peak rate, at the end of the linear decay
     max_tokens: int = 1024  # longest example; a longer one is an error
     attempt_tokens: int = 0  # longest attempt at a training problem; 0: 96 in the embedded world, else 512
+    micro_batches: int = 1  # forward passes an update is split into, to save memory
+    recompute: bool = False  # activations once more in the backward pass: less memory, more time
+    lora: Adapter = field(default_factory=Adapter)
 
 
 @dataclass(frozen=True)

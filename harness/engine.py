@@ -205,7 +205,7 @@ class StepEngine:
             "student": student.weights,
             "order": data.order,
             "objective": objective_key(objective),
-            "schedule": dataclasses.asdict(schedule),
+            "schedule": schedule.key(),
             "seed": seed,
             "libraries": libraries(),
         }
@@ -223,6 +223,7 @@ class StepEngine:
                     seed,
                     lambda update: work / "marks" / str(update),
                     lambda done, total: self.progress(Progress("checkpoint", done, total)),
+                    bases=lambda weights: self.folder(Student(student.name, weights)),
                     work=work,
                 )
             kept: list[Json] = []

@@ -39,7 +39,7 @@ from harness.teachers.requests import (
     rubric_total,
 )
 from harness.training.objective import Margin, Objective
-from harness.training.schedule import Schedule
+from harness.training.schedule import Lora, Schedule
 from harness.types import Example, Problem, Sample, Spent, Student, TrainingSet, Verdict
 
 __all__ = [  # what a recipe may import from here
@@ -294,6 +294,9 @@ class Lab:
             threads=self._terms.threads,
             device=self._terms.device,
             marks=tuple(updates * (cycle + 1) for cycle in range(cycles)),
+            micro_batches=settings.micro_batches,
+            lora=Lora(settings.lora.rank, settings.lora.alpha, settings.lora.targets) if settings.lora.rank else None,
+            recompute=settings.recompute,
         )
         data = TrainingSet(tuple(kept), order)
         students, marks, record = self._engine.fit(student, data, objective or Objective(), schedule, self.seed)

@@ -71,14 +71,19 @@ def demand_student(folder: Path) -> None:
         raise UsageError(f"student {folder}: no weights; expected {' or '.join(WEIGHTS)}")
 
 
-def write(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Write a complete student's folder that transformers can open without us."""
-    broken = [name for name, parameter in model.named_parameters() if not all_finite(parameter)]
+def write(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    folder: Path,
+    weights: dict[str, torch.Tensor] | None = None,
+) -> None:
+    """Write a complete student's folder that transformers can open without us; `weights` replace the model's own."""
+    broken = [name for name, value in (weights or dict(model.named_parameters())).items() if not all_finite(value)]
     if broken:
         raise TrainingError(f"weights are no longer finite in {len(broken)} tensors, first {broken[0]}; not written")
     folder.mkdir(parents=True, exist_ok=True)
     with quiet():
-        model.save_pretrained(folder)
+        model.save_pretrained(folder, state_dict=weights)
         tokenizer.save_pretrained(folder)
 
 

@@ -174,6 +174,8 @@ def build(
         train_sampling_strategy="sequential",
         remove_unused_columns=False,
         max_grad_norm=schedule.clip,
+        activation_checkpointing=schedule.recompute,
+        activation_checkpointing_kwargs={"use_reentrant": False} if schedule.recompute else None,
         seed=seed,
         use_cpu=schedule.device == "cpu",
         bf16=schedule.device == "cuda",

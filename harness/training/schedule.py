@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from harness.errors import TrainingError
+from harness.store.keys import Json
+
+
+@dataclass(frozen=True)
+class Lora:
+    """A low-rank adapter in place of all weights (arXiv 2106.09685)."""
+
+    rank: int = 16
+    alpha: int = 32  # the adapter's output is scaled by alpha / rank
+    targets: tuple[str, ...] = ("all-linear",)  # names of layers, or peft's word for all linear ones but the head
+
+    def __post_init__(self) -> None:
+        if self.rank < 1 or self.alpha <= 0 or not self.targets:
+            raise TrainingError(
+                f"lora rank {self.rank}, alpha {self.alpha}, targets {self.targets}; expected 1 or more, above 0,"
+                " and one name or more"
+            )
+
+    def key(self) -> list[Json]:
+        """Return the settings as JSON has them."""
+        return [self.rank, self.alpha, list(self.targets)]
 
 
 @dataclass(frozen=True)
@@ -25,6 +46,8 @@ class Schedule:
     device: str = "cpu"  # or "cuda": the one visible device
     marks: tuple[int, ...] = ()  # update counts at which the model is written out; none: after the last
     micro_batches: int = 1  # forward passes an update is split into, to save memory
+    lora: Lora | None = None  # None: all weights are trained
+    recompute: bool = False  # activations once more in the backward pass: less memory, a third more time
 
     def __post_init__(self) -> None:
         for name in ("updates", "batch", "max_tokens", "threads", "micro_batches"):
@@ -41,6 +64,12 @@ class Schedule:
             raise TrainingError(f"schedule device is {self.device!r}; expected 'cpu' or 'cuda'")
         if list(self.marks) != sorted(set(self.marks)) or any(not 1 <= mark <= self.updates for mark in self.marks):
             raise TrainingError(f"schedule marks are {self.marks}; expected rising update counts in 1..{self.updates}")
+
+    def key(self) -> dict[str, Json]:
+        """Return what decides the outcome, without what is at rest: a new switch leaves the keys of old fits alone."""
+        content = asdict(self)
+        at_rest = {"lora": None, "recompute": False}
+        return {name: value for name, value in content.items() if name not in at_rest or value != at_rest[name]}
 
     @property
     def all_marks(self) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict, replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from harness.students.checkpoint import positions, read_model, read_tokenizer, w
 from harness.students.compute import computing, importing, own_randomness
 from harness.students.tokens import padding
 from harness.training.batches import TokenRow, collate, encode, plan
+from harness.training.lora import Adapted
 from harness.training.objective import Objective
 from harness.training.resume import Checkpoints, Position
 from harness.training.schedule import Mark, Schedule
@@ -41,15 +43,17 @@ def fit(
     progress: Callable[[int, int], None] | None = None,
     *,
     teacher_folder: Path | None = None,
+    bases: Callable[[str], Path] = Path,
     work: Path | None = None,
     save_every_s: float = SAVE_EVERY_S,
 ) -> list[Mark]:
     """Train the student in `model_folder` and write it, whole, to `out(update)` at every mark.
 
     On a CPU the same arguments give the same bytes. `progress(done, updates)` is called after every update. The
-    optimiser starts afresh. `teacher_folder` is read only if the objective uses a teacher's distributions. With a
-    folder `work` the fit keeps checkpoints there and goes on from the last one; on a CPU that gives the same bytes as a
-    fit that nobody interrupted. A batch that does not fit into the GPU's memory is split into more forward passes.
+    optimiser starts afresh. `teacher_folder` is read only if the objective uses a teacher's distributions; `bases`
+    returns the folder of the weights, named by their hash, that a student's adapter was trained on. With a folder
+    `work` the fit keeps checkpoints there and goes on from the last one; on a CPU that gives the same bytes as a fit
+    that nobody interrupted. A batch that does not fit into the GPU's memory is split into more forward passes.
     Raises TrainingError before anything is written if the data or the teacher cannot be trained on as it is, or when a
     loss is no longer finite.
     """
@@ -65,7 +69,7 @@ def fit(
         tempfile.TemporaryDirectory() if work is None else nullcontext(work) as folder,
     ):
         kept = Checkpoints(Path(folder))
-        fitting = Fitting(model_folder, data, objective, schedule, seed, out, progress, teacher_folder)
+        fitting = Fitting(model_folder, data, objective, schedule, seed, out, progress, teacher_folder, bases)
         every_s = math.inf if work is None else save_every_s
         while True:
             try:
@@ -93,8 +97,9 @@ class Fitting:
         out: Callable[[int], Path],
         progress: Callable[[int, int], None] | None,
         teacher_folder: Path | None,
+        bases: Callable[[str], Path],
     ) -> None:
-        self.model_folder, self.teacher_folder = model_folder, teacher_folder
+        self.model_folder, self.teacher_folder, self.bases = model_folder, teacher_folder, bases
         self.data, self.objective, self.schedule, self.seed = data, objective, schedule, seed
         self.out, self.progress = out, progress
         self.micro_batches = schedule.micro_batches
@@ -118,7 +123,12 @@ class Fitting:
         schedule, objective = self.schedule, self.objective
         tokenizer = read_tokenizer(self.model_folder)
         # master weights and optimiser in float32; a GPU computes in bfloat16 by autocast
-        model = read_model(self.model_folder, schedule.device, dtype="float32")
+        if schedule.lora is not None:
+            adapted = Adapted(self.model_folder, schedule.lora, schedule.device, self.bases)
+            model, write_out = adapted.model, adapted.write
+        else:
+            model = read_model(self.model_folder, schedule.device, dtype="float32")
+            write_out = partial(write, model)
         room, asked = positions(model), schedule.max_tokens
         limit = "schedule max_tokens" if asked <= room else "the student's positions"
         rows = encode(
@@ -143,7 +153,7 @@ class Fitting:
         def write_mark(update: int) -> None:
             seen = [rows[index] for batch in batches[:update] for index in batch]
             folder = self.out(update)
-            write(model, tokenizer, folder)
+            write_out(tokenizer, folder)
             tokens = sum(row.forward_tokens for row in seen)
             losses, shares = trainer.mean_terms()
             position.marks.append(Mark(update, folder, tokens, len(seen), losses, shares, self.micro_batches))
