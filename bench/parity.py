@@ -1,10 +1,10 @@
 """Holds our verdicts against the official evaluators' on published completions, and lists every difference.
 
-    python bench/parity.py --data DATA [--quick] [--json]
+    python bench/parity.py --data DATA [--quick] [--only NAME] [--workers N] [--json]
 
-DATA holds completions/NAME.samples.jsonl.gz and NAME.BENCHMARK.verdicts.jsonl.gz. `--quick` takes the sets of up to
-200 samples. Only benchmarks of this project are compared: HumanEval and MBPP.
-"""
+DATA holds completions/NAME.samples.jsonl.gz and, beside it, NAME.BENCHMARK.verdicts.jsonl.gz for each benchmark that
+the samples answer. Completions are judged as they stand, with the recorded evaluators' limit of ten seconds, here of
+CPU time. `--quick` takes sets of up to 200 samples. What each difference comes from is told in docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -12,15 +12,42 @@ import argparse
 import gzip
 import json
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from harness.benchmarks.base import Benchmark
 from harness.benchmarks.registry import load
 from harness.sandbox import Limits, Program, Sandbox
+from harness.types import Problem
 
-BENCHMARKS = {"humaneval": "humaneval", "mbpp": "mbpp:all"}
-LIMIT_S = 10.0  # as the recorded evaluators were run
+WHOLE = {"mbpp": "mbpp:all"}  # the recorded evaluators know no splits
+LIMIT_S = 10.0
+QUICK = 200
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A sample whose verdict is not the recorded one."""
+
+    problem: str
+    sample: int
+    official: str
+    ours: str
+
+    def __str__(self) -> str:
+        return f"{self.problem} sample {self.sample}: official {self.official}; ours {self.ours}"
+
+
+@dataclass(frozen=True)
+class Set:
+    """Samples of one source on one benchmark, and what was recorded of them."""
+
+    name: str
+    benchmark: str
+    samples: list[dict[str, Any]]
+    recorded: dict[tuple[str, int], dict[str, Any]]  # by problem and index
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -28,63 +55,79 @@ def lines(path: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in stream]
 
 
-def sets(
-    folder: Path, largest: int | None
-) -> Iterator[tuple[str, str, list[dict[str, Any]], dict[tuple[str, int], bool]]]:
-    """Yield (set, benchmark, samples, recorded verdicts by problem and index)."""
+def sets(folder: Path, largest: int | None, only: str) -> Iterator[Set]:
     for path in sorted(folder.glob("*.verdicts.jsonl.gz")):
-        name, benchmark = path.name.removesuffix(".verdicts.jsonl.gz").rsplit(".", 1)
-        if benchmark in BENCHMARKS:
-            samples = lines(folder / f"{name}.samples.jsonl.gz")
-            if largest is None or len(samples) <= largest:
-                recorded = {(str(one["task_id"]), one["idx"]): one["passed"] for one in lines(path)}
-                yield name, benchmark, samples, recorded
+        stem = path.name.removesuffix(".verdicts.jsonl.gz")
+        name = next(
+            one.name.removesuffix(".samples.jsonl.gz")
+            for one in sorted(folder.glob("*.samples.jsonl.gz"), key=lambda one: -len(one.name))
+            if stem.startswith(one.name.removesuffix("samples.jsonl.gz"))
+        )
+        samples = lines(folder / f"{name}.samples.jsonl.gz")
+        if only in stem and (largest is None or len(samples) <= largest):
+            recorded = {(str(one["task_id"]), one["idx"]): one for one in lines(path)}
+            yield Set(name, stem.removeprefix(f"{name}."), samples, recorded)
 
 
-def program(benchmark: Benchmark, sample: dict[str, Any]) -> Program:
+@cache
+def benchmark_of(name: str, data: Path) -> tuple[Benchmark, dict[str, Problem]]:
+    benchmark = load(WHOLE.get(name, name), data=data)
+    return benchmark, {one.id: one for one in benchmark.problems}
+
+
+def program(problem: Problem, completion: str) -> Program:
     """Return what the official evaluator runs: HumanEval's prompt and completion; MBPP's text as it stands."""
-    by_id = {one.id: one for one in benchmark.problems}
-    key = str(sample["task_id"])
-    problem = by_id[key if key in by_id else f"Mbpp/{key}"]
-    head = problem.prompt if benchmark.name == "humaneval" else ""
-    return Program(head + sample["completion"], problem.entry_point, problem.checks, head, key)
+    head = problem.prompt if problem.source.startswith("humaneval") else ""
+    return Program(head + completion, problem.entry_point, problem.checks, head, problem.id)
 
 
-def differences(
-    benchmark: Benchmark, samples: list[dict[str, Any]], recorded: dict[tuple[str, int], bool], sandbox: Sandbox
-) -> list[str]:
-    """Return a line for each sample whose verdict is not the recorded one."""
-    found: list[str] = []
-    for place, verdict in sandbox.judge(program(benchmark, sample) for sample in samples):
-        key = (str(samples[place]["task_id"]), samples[place]["idx"])
-        if verdict.passed != recorded[key]:
-            official = "passed" if recorded[key] else "failed"
-            found.append(
-                f"{key[0]} sample {key[1]}: official {official}, ours {verdict.status} ({verdict.reason[:60]})"
-            )
-    return sorted(found)
+def compared(one: Set, data: Path, sandbox: Sandbox) -> tuple[int, list[Difference]]:
+    """Return how many samples pass here, and those whose verdict is not the recorded one."""
+    _, by_id = benchmark_of(one.benchmark, data)
+    problems = [by_id.get(str(sample["task_id"])) or by_id[f"Mbpp/{sample['task_id']}"] for sample in one.samples]
+    programs = (program(problem, sample["completion"]) for problem, sample in zip(problems, one.samples, strict=True))
+    passed, found = 0, list[Difference]()
+    for place, verdict in sandbox.judge(programs):
+        sample = one.samples[place]
+        key = (str(sample["task_id"]), sample["idx"])
+        passed += verdict.passed
+        if verdict.passed != one.recorded[key]["passed"]:
+            ours = f"{verdict.status} {verdict.reason}".strip()
+            if verdict.first_fail:
+                ours += (
+                    f" ({verdict.first_fail.input} gave {verdict.first_fail.got}, not {verdict.first_fail.expected})"
+                )
+            found.append(Difference(*key, str(one.recorded[key]["result"])[:80], ours[:300]))
+    return passed, sorted(found, key=lambda one: (one.problem, one.sample))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--quick", action="store_true", help="only sets of up to 200 samples")
+    parser.add_argument("--quick", action="store_true", help=f"only sets of up to {QUICK} samples")
+    parser.add_argument("--only", default="", help="only sets whose file name holds this")
+    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
     table: dict[str, dict[str, Any]] = {}
-    with Sandbox(workers=2, limits=Limits(cpu_s=LIMIT_S, wall_s=6 * LIMIT_S)) as sandbox:
-        for name, key, samples, recorded in sets(options.data / "completions", 200 if options.quick else None):
-            found = differences(load(BENCHMARKS[key], data=options.data), samples, recorded, sandbox)
-            table[f"{name} {key}"] = {"samples": len(samples), "passed": sum(recorded.values()), "differences": found}
+    totals = [0, 0]
+    with Sandbox(workers=options.workers, limits=Limits(cpu_s=LIMIT_S, wall_s=6 * LIMIT_S)) as sandbox:
+        for one in sets(options.data / "completions", QUICK if options.quick else None, options.only):
+            passed, found = compared(one, options.data, sandbox)
+            official = sum(row["passed"] for row in one.recorded.values())
+            totals = [totals[0] + len(one.samples), totals[1] + len(found)]
+            table[f"{one.name} {one.benchmark}"] = {
+                "samples": len(one.samples),
+                "official": official,
+                "ours": passed,
+                "differences": [asdict(each) for each in found],
+            }
             if not options.json:
-                print(
-                    f"{name:<38}{key:<11}{len(samples):>6}{sum(recorded.values()):>8} passed{len(found):>4} differ",
-                    flush=True,
-                )
-                for line in found:
-                    print(f"    {line}")
-    if options.json:
-        print(json.dumps(table))
+                counts = f"{len(one.samples):>6} samples{official:>6} passed officially{passed:>6} here"
+                print(f"{one.name:<38}{one.benchmark:<16}{counts}{len(found):>4} differ", flush=True)
+                for each in found:
+                    print(f"    {each}")
+    print(json.dumps(table) if options.json else f"{totals[0]} samples, {totals[1]} verdicts differ")
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@
 Every contestant trains the same random student on the same rows in the same batches with AdamW and one thread. TRL gets
 its rows in the same order, length buckets and all (`pip install trl==1.16.*`). What is printed are medians of ratios of
 CPU seconds, above 1 where ours is faster. `contrast` is the time of `nll + margin` over that of `nll` on as many
-tokens, `kd` that of a teacher of the student's size over an update and a third, a forward pass more. `memory` is the peak of
-the dense logits and of the chunked ones, in processes of their own. `--quick` trains the 0.3M student only.
+tokens, `kd` that of a teacher of the student's size over an update and a third, a forward pass more. `memory` is the
+peak of the dense logits and of the chunked ones, in processes of their own. `--quick` trains the 0.3M student only.
 """
 
 from __future__ import annotations

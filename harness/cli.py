@@ -1,4 +1,4 @@
-"""The command line: compare, plan, eval, report, export, doctor, list. The only module that prints.
+"""The command line: compare, plan, eval, report, export, doctor, sandbox, list. The only module that prints.
 
 Heavy modules are imported by the command that needs them, so `--help` answers at once.
 """
@@ -6,6 +6,8 @@ Heavy modules are imported by the command that needs them, so `--help` answers a
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import json
 import os
 import shutil
 import signal
@@ -32,6 +34,7 @@ examples:
   harness plan recipe=iterkd,persd                 what would run, be spent and be detectable; then stops
   harness eval samples.jsonl benchmark=humaneval   scores finished completions
   harness export RUN recipe=iterkd --to DIR        a student of a finished run, as a model folder
+  harness sandbox selftest                         does the jail hold here? honest programs and known cheats
   harness list                                     recipes, benchmarks, presets, keys
 """
 
@@ -45,6 +48,24 @@ examples:
 
 The same command again re-reads its finished steps; after Ctrl-C or a crash it goes on where it stopped; another
 recipe added to it runs only that recipe. Steps are kept in `runs/store`, tables and samples in a folder of the run.
+"""
+
+SELFTEST = """\
+examples:
+  harness sandbox selftest                 what each program was judged to be
+  harness sandbox selftest --minimum full  and refuse anything weaker than full isolation
+
+Exit code 0: honest programs pass and cheats fail; 1: one was misjudged;
+2: no sandbox at the level that was asked for.
+"""
+
+BENCH = """\
+examples:
+  harness sandbox bench                    with one worker, then one per core
+  harness sandbox bench --workers 8 --seconds 10 --json
+
+Trivial programs show the sandbox's own cost. `python bench/sandbox.py` compares
+it with other evaluators.
 """
 
 
@@ -79,8 +100,26 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--to", type=Path, required=True, metavar="DIR")
     one = add("doctor", doctor_command, "check the sandbox, and a store if one is named")
     one.add_argument("store", nargs="?", type=Path, metavar="STORE")
+    add_sandbox(add("sandbox", sandbox_selftest_command, "look at the sandbox alone: selftest, bench"))
     add("list", list_command, "list recipes, benchmarks, presets and keys")
     return top
+
+
+def add_sandbox(one: argparse.ArgumentParser) -> None:
+    """Give `harness sandbox` its two actions."""
+    raw = argparse.RawDescriptionHelpFormatter
+    actions = one.add_subparsers(dest="action", metavar="ACTION", required=True)
+    about = "judge honest programs, which must pass, and known cheats, which must not"
+    selftest = actions.add_parser("selftest", help=about, description=about, epilog=SELFTEST, formatter_class=raw)
+    selftest.set_defaults(run=sandbox_selftest_command)
+    about = "tell how many programs a second this machine judges"
+    bench = actions.add_parser("bench", help=about, description=about, epilog=BENCH, formatter_class=raw)
+    bench.set_defaults(run=sandbox_bench_command)
+    for action in (selftest, bench):
+        action.add_argument("--minimum", metavar="LEVEL", default="process-only", help="the weakest level accepted")
+    bench.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="judges side by side (default: cores)")
+    bench.add_argument("--seconds", type=float, default=2.0, help="of each measurement (default: 2)")
+    bench.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -148,7 +187,8 @@ def compare_command(options: argparse.Namespace) -> int:
 def show(lines: Iterable[str]) -> None:
     """Print lines, the long ones wrapped to the terminal."""
     for line in lines:
-        print(textwrap.fill(line, terminal_width(), subsequent_indent="  ") if len(line) > terminal_width() else line)
+        indent = " " * (len(line) - len(line.lstrip()) + 2)
+        print(textwrap.fill(line, terminal_width(), subsequent_indent=indent) if len(line) > terminal_width() else line)
 
 
 def terminal_width() -> int:
@@ -211,11 +251,11 @@ def export_command(options: argparse.Namespace) -> int:
 
 
 def doctor_command(options: argparse.Namespace) -> int:
+    from harness import texts
     from harness.sandbox import Sandbox, probe, selftest
     from harness.store.database import Store
 
-    level, missing = probe()
-    print(f"sandbox level: {level}{''.join(f'{chr(10)}  refused here: {one}' for one in missing)}")
+    show(texts.isolation(*probe()))
     with Sandbox(workers=1) as sandbox:
         selftest(sandbox)
     print("sandbox self-test: honest programs pass, cheats fail")
@@ -231,6 +271,32 @@ def doctor_command(options: argparse.Namespace) -> int:
         print(f"  damaged: {fault}")
     print("store: every record and checkpoint is whole" if not faults else f"store: {len(faults)} faults")
     return OK if not faults else FAILED
+
+
+def sandbox_selftest_command(options: argparse.Namespace) -> int:
+    from harness import texts
+    from harness.sandbox import Sandbox
+    from harness.sandbox.selftest import trials
+
+    with Sandbox(minimum=options.minimum) as sandbox:
+        show(texts.isolation(sandbox.level, sandbox.missing))
+        found = trials(sandbox)
+    show(texts.trials(found))
+    return OK if all(one.right for one in found) else FAILED
+
+
+def sandbox_bench_command(options: argparse.Namespace) -> int:
+    from harness import texts
+    from harness.sandbox.speed import measure
+
+    if options.workers < 1 or options.seconds <= 0:
+        raise ConfigError(f"--workers {options.workers} --seconds {options.seconds:g}: both must be above 0.")
+    found = measure(options.workers, options.seconds, options.minimum)
+    if options.json:
+        print(json.dumps(dataclasses.asdict(found)))
+    else:
+        show(texts.speed(found))
+    return OK
 
 
 def list_command(options: argparse.Namespace) -> int:

@@ -70,7 +70,7 @@ class Decode:
 class Judging:
     """Limits of one judged program, and the least isolation that is accepted."""
 
-    level: Literal["full", "no-namespaces", "process-only"] = "process-only"  # refused below this
+    level: Literal["full", "no-namespaces", "seatbelt", "process-only"] = "process-only"  # refused below this
     cpu_s: float = 5.0  # of a benchmark's program, all its checks together
     training_cpu_s: float = 0.0  # of a program on a training problem; 0: 0.1 in the embedded world, else cpu_s
     wall_s: float = 30.0

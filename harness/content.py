@@ -12,22 +12,30 @@ import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 from harness.errors import DataError
 from harness.store.keys import Json, digest
 from harness.types import Check, Plain, Problem, Rule, Script
 
-RULES: tuple[Rule, ...] = ("strict", "equal", "close")
+RULES: tuple[Rule, ...] = get_args(Rule)
 STYLES = ("check", "asserts")
-AS_THEY_ARE = {int, str, bool, type(None)}  # same in JSON; asked first, as most values are such
+AS_THEY_ARE = {str, bool, type(None)}  # same in JSON; asked first, as most values are such
+BIG = 1 << 1024  # from here on an integer is written in hexadecimal: Python caps the decimal digits that it reads
+
+
+def as_it_is(value: object) -> bool:
+    """Tell whether a value is the same in JSON."""
+    return type(value) in AS_THEY_ARE or (type(value) is int and -BIG < value < BIG)
 
 
 def plain_to_json(value: Plain) -> Json:
     """Return the JSON form of a plain value."""
-    if type(value) in AS_THEY_ARE:
+    if as_it_is(value):
         return cast("Json", value)
     match value:
+        case int() if not -BIG < value < BIG:
+            return {"int": hex(value)}
         case None | bool() | int() | str():
             return value
         case float():
@@ -37,7 +45,7 @@ def plain_to_json(value: Plain) -> Json:
         case bytes():
             return {"bytes": base64.b64encode(value).decode("ascii")}
         case list():
-            return [cast("Json", item) if type(item) in AS_THEY_ARE else plain_to_json(item) for item in value]
+            return [cast("Json", item) if as_it_is(item) else plain_to_json(item) for item in value]
         case tuple():
             return {"tuple": [plain_to_json(item) for item in value]}
         case set():
@@ -56,7 +64,7 @@ def in_order(items: Iterable[Plain]) -> list[Json]:
 def plain_from_json(data: Json) -> Plain:
     """Return the plain value that a JSON form stands for; DataError where it stands for none."""
     if isinstance(data, list | tuple):
-        return [cast("Plain", item) if type(item) in AS_THEY_ARE else plain_from_json(item) for item in data]
+        return [cast("Plain", item) if as_it_is(item) else plain_from_json(item) for item in data]
     if not isinstance(data, dict):
         return data
     if len(data) != 1:
@@ -75,6 +83,8 @@ def marked(mark: str, content: Json) -> Plain:
             return float(str(content))
         case "bytes" if isinstance(content, str):
             return base64.b64decode(content, validate=True)
+        case "int" if isinstance(content, str):
+            return int(content, 16)
         case "complex" if len(items) == 2:
             real, imag = (plain_from_json(item) for item in items)
             return complex(cast("float", real), cast("float", imag))
@@ -125,6 +135,7 @@ def problem_to_json(problem: Problem) -> dict[str, Json]:
         "reference": problem.reference,
         "level": problem.level,
         "source": problem.source,
+        **({} if problem.cpu_s is None else {"cpu_s": problem.cpu_s}),
     }
 
 
@@ -140,6 +151,7 @@ def problem_from_json(data: object) -> Problem:
             reference=text(found, "reference"),
             level=None if found["level"] is None else int(found["level"]),
             source=text(found, "source"),
+            cpu_s=float(found["cpu_s"]) if "cpu_s" in found else None,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as err:
         raise DataError(f"problem as JSON: {type(err).__name__}: {err}. Expected what problem_to_json writes.") from err
@@ -192,7 +204,8 @@ def hashes(problem: Problem) -> Hashes:
         if len(KNOWN) >= MOST_KNOWN:
             KNOWN.clear()
         content = problem_content(problem)
-        known = Hashes(problem, digest(content), digest([content["checks"], content["prompt"]]))
+        deciding = [content["checks"], content["prompt"], *([] if problem.cpu_s is None else [problem.cpu_s])]
+        known = Hashes(problem, digest(content), digest(deciding))
         KNOWN[id(problem)] = known
     return known
 

@@ -261,7 +261,9 @@ def objective_key(objective: Objective) -> Json:
 
 
 def program_of(problem: Problem, program: str, cpu_s: float) -> Program:
-    return Program(program, problem.entry_point, problem.checks, problem.prompt, problem.id, cpu_s)
+    return Program(
+        program, problem.entry_point, problem.checks, problem.prompt, problem.id, max(cpu_s, problem.cpu_s or 0.0)
+    )
 
 
 def row_seed(seed: int, prompt: str, index: int, decoding: Decoding) -> int:

@@ -18,6 +18,9 @@ from harness.evaluate import Evaluation
 from harness.plan import ATTEMPTS_PASS, Forecast
 from harness.resolve import presets
 from harness.runs import read_facts
+from harness.sandbox import remedies
+from harness.sandbox.selftest import Trial
+from harness.sandbox.speed import Speed
 from harness.stats import power
 from harness.store.rows import read_rows
 from harness.types import Row
@@ -40,6 +43,16 @@ def opening(command: Command, level: str, missing: Sequence[str]) -> Iterator[st
     for one in missing:
         yield f"            refused here: {one}"
     yield f"run         {command.folder()}"
+
+
+def isolation(level: str, missing: Sequence[str]) -> Iterator[str]:
+    """Yield the level of isolation that this machine grants, what it promises, what was refused and how to mend it."""
+    yield f"sandbox level: {level}"
+    yield f"  promised: {remedies.PROMISES[level]}"
+    for one in missing:
+        yield f"  note: {one}" if one.startswith(level) else f"  refused here: {one}"
+    for one in remedies.remedies(level, missing, remedies.facts()):
+        yield f"  to do: {one}"
 
 
 def budget_text(budget: Budget) -> str:
@@ -157,6 +170,33 @@ def evaluation(found: Evaluation) -> Iterator[str]:
     yield f"  slowest   {'; '.join(f'{one.problem_id} {one.cpu_s:.2f} s CPU ({one.status})' for one in slow)}"
     yield f"rule {found.rule}; isolation {found.level}; data {found.digest[:12]}"
     yield f"Results: {found.results}"
+
+
+def trials(found: Sequence[Trial]) -> Iterator[str]:
+    """Yield what each program of the self-test was judged to be, by calls and by a test script."""
+    kinds = list(dict.fromkeys(one.kind for one in found))
+    for honest, title in ((True, "honest programs: must pass"), (False, "known cheats: must not pass")):
+        yield f"{title:<48}{''.join(f'{kind:<16}' for kind in kinds)}".rstrip()
+        for name in dict.fromkeys(one.name for one in found if one.honest == honest):
+            own = {one.kind: one for one in found if one.name == name and one.honest == honest}
+            told = [f"{one.verdict.status}{'' if one.right else ' (!)'}" if one else "-" for one in map(own.get, kinds)]
+            yield f"  {name[:44]:<46}{''.join(f'{text:<16}' for text in told)}".rstrip()
+    wrong = [one for one in found if not one.right]
+    for one in wrong:
+        yield f"misjudged: {one.name} ({one.kind}): {one.verdict.status}, {one.verdict.reason or 'no reason'}"
+    yield f"{len(found) - len(wrong)} of {len(found)} judged as they must be"
+
+
+def speed(found: Speed) -> Iterator[str]:
+    """Yield how fast trivial programs were judged."""
+    one = found.rates[1]
+    yield f"sandbox level: {found.level}"
+    yield f"start         {found.first_s:.2f} s from opening the sandbox to the first verdict"
+    yield f"a program     {1e3 * found.p50_s:.1f} ms at the median, {1e3 * found.p99_s:.1f} ms at p99"
+    for workers, rate in found.rates.items():
+        times = "" if workers == 1 else f", {rate / one:.2f} times one"
+        yield f"{workers} worker{'s' if workers > 1 else ' '}{rate:>11,.0f} programs a second{times}"
+    yield "Trivial programs, none judged from memory. Against other evaluators: python bench/sandbox.py"
 
 
 def listing() -> Iterator[str]:

@@ -29,9 +29,24 @@ STATUSES: tuple[Status, ...] = (
     "infrastructure",
 )
 
-Rule = Literal["strict", "equal", "close"]
+Rule = Literal[
+    "strict",
+    "equal",
+    "close",
+    "digest",
+    "evalplus",
+    "evalplus-1e-6",
+    "evalplus-1e-4",
+    "members",
+    "one-of",
+    "given",
+    "anything",
+    "root",
+    "answer",
+]
 """How a call's value is compared: `strict` same top-level type and equal; `equal` Python's `==`;
-`close` `==`, or floats within 1e-6 at any depth."""
+`close` `==`, or floats within 1e-6 at any depth; `digest` the SHA-256 of the value is the expected one, for values too
+large to be sent; the others are described one by one in harness/sandbox/oracles.py."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +79,7 @@ class Problem:
     reference: str  # the completion that solves it: prompt + reference is a whole program
     level: int | None = None  # difficulty as the source grades it, 1 is easiest
     source: str = ""  # where it came from: "pipelines", "mbpp:train", a file's name
+    cpu_s: float | None = None  # CPU seconds that its checks need at least, where that is more than usual
 
 
 @dataclass(frozen=True)
@@ -99,7 +115,7 @@ class Verdict:
     cpu_s: float
     wall_s: float
     peak_bytes: int
-    level: str  # isolation that ran it: full, no-namespaces, process-only
+    level: str  # isolation that ran it: full, no-namespaces, seatbelt, process-only
     in_process: bool = False  # the tests ran inside the candidate's process
 
     @property

@@ -40,6 +40,11 @@ def test_plain_values_survive_json_with_their_types(value: Plain) -> None:
     assert str(type(back)) + repr(back) == str(type(value)) + repr(value) or isinstance(value, set)
 
 
+def test_integers_beyond_pythons_limit_of_digits_survive_json() -> None:
+    value: list[Plain] = [10**5000, -(10**5000), 1 << 1024, {"a": 10**9000}]
+    assert plain_from_json(json.loads(json.dumps(plain_to_json(value)))) == value
+
+
 def test_nan_survives_json() -> None:
     back = plain_from_json(json.loads(json.dumps(plain_to_json(math.nan), allow_nan=False)))
     assert isinstance(back, float) and math.isnan(back)

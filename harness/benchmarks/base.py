@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import gzip
+import json
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from harness.content import problem_content
 from harness.errors import ConfigError, DataError, suggest
@@ -18,6 +21,7 @@ from harness.syntax import tree_of
 from harness.types import Check, Plain, Problem
 
 Style = Literal["header", "chat"]
+Errata = Literal["keep", "exclude"]
 Draw = Callable[[Json, Callable[[], Sequence[Problem]]], tuple[Problem, ...]]  # makes what a key names, or has it
 STYLES: tuple[Style, ...] = ("header", "chat")
 
@@ -38,10 +42,11 @@ class Benchmark:
     max_new_tokens: int
     extractor: str  # a name in EXTRACTORS
     rule: str  # what makes a program pass
+    lead: str = ""  # solved examples that stand before each prompt to be continued
 
     def prompt(self, problem: Problem) -> str:
         """Return the text that a student is given."""
-        return prompt_text(problem, self.style)
+        return ("" if self.style == "chat" else self.lead) + prompt_text(problem, self.style)
 
     def program(self, problem: Problem, text: str) -> str:
         """Return the program that is judged for a student's text; an empty one where the text holds no program."""
@@ -63,21 +68,36 @@ def build(
     style: Style,
     rule: str,
     max_new_tokens: int,
+    lead: str = "",
+    pinned: Json = None,
 ) -> Benchmark:
-    """Put a benchmark together; a chat answer is read from its fences and needs room for the words around them."""
+    """Put a benchmark together; a chat answer is read from its fences and needs room for the words around them.
+
+    `pinned` stands for the problems' content in the digest where it decides them and hashing them would take seconds.
+    """
     if style not in STYLES:
         raise ConfigError(f"style={style}: no such prompt style{suggest(style, STYLES)}. Styles: {', '.join(STYLES)}.")
     chat = style == "chat"
     return Benchmark(
         name=name,
         version=version,
-        digest=digest([version, [problem_content(one) for one in problems]]),
+        digest=digest([version, pinned or [problem_content(one) for one in problems], *([lead] if lead else [])]),
         problems=problems,
         style=style,
         stop=() if chat else STOPS,
         max_new_tokens=2 * max_new_tokens if chat else max_new_tokens,
         extractor="fence" if chat else "continuation",
         rule=rule,
+        lead=lead,
+    )
+
+
+def without(benchmark: Benchmark, errata: Mapping[str, str]) -> Benchmark:
+    """Return the benchmark less its problems with known errors, under a name and a digest of its own."""
+    kept = tuple(one for one in benchmark.problems if one.id not in errata)
+    left_out: list[Json] = [one.id for one in benchmark.problems if one.id in errata]
+    return replace(
+        benchmark, name=f"{benchmark.name}-errata", digest=digest([benchmark.digest, left_out]), problems=kept
     )
 
 
@@ -94,7 +114,7 @@ def data_folder(data: Path | None) -> Path | None:
     return data or (Path(named) if named else None)
 
 
-def find_file(what: str, names: Iterable[str], data: Path | None) -> Path:
+def find_file(what: str, names: Iterable[str], data: Path | None, url: str = "") -> Path:
     """Return the first of the files that exists in the data folder; DataError tells where it was sought."""
     folder = data_folder(data)
     tried = [folder / name for name in names] if folder else []
@@ -102,7 +122,33 @@ def find_file(what: str, names: Iterable[str], data: Path | None) -> Path:
         if path.is_file():
             return path
     sought = f"looked for {', '.join(map(str, tried))}" if tried else "no data folder was given"
-    raise DataError(f"{what}: {sought}. Put the file there, or name its folder with data=FOLDER or HARNESS_DATA.")
+    source = f" It is published at {url}" if url else ""
+    raise DataError(
+        f"{what}: {sought}. Put the file there, or name its folder with data=FOLDER or HARNESS_DATA.{source}"
+    )
+
+
+def from_hub(name: str, configuration: str, splits: Iterable[str]) -> list[Any] | None:
+    """Return the rows of a data set that lies in the hub's cache on this machine; None if it does not."""
+    import datasets
+    from datasets.exceptions import DatasetsError
+
+    local = datasets.DownloadConfig(local_files_only=True)
+    try:
+        parts = [datasets.load_dataset(name, configuration, split=one, download_config=local) for one in splits]
+    except (OSError, ValueError, DatasetsError):  # not there, or not whole
+        return None
+    return [dict(row) for part in parts for row in part]
+
+
+def read_lines(path: Path, remedy: str) -> list[Any]:
+    """Return the objects of a file of JSON lines, unpacked if it is gzip; DataError for one that is damaged."""
+    content = path.read_bytes()
+    try:
+        text = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+        return [json.loads(line) for line in text.decode("utf-8").splitlines() if line.strip()]
+    except (ValueError, OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: not JSON lines ({error}). {remedy}") from None
 
 
 # --- prompts and extraction --------------------------------------------------------------------------------------

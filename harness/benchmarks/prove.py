@@ -17,6 +17,7 @@ def program_for(problem: Problem, completion: str) -> Program:
         checks=problem.checks,
         prompt=problem.prompt,
         id=problem.id,
+        cpu_s=problem.cpu_s,
     )
 
 

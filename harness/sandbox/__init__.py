@@ -1,8 +1,21 @@
 """Runs candidate programs in a jail and judges them from outside it; serves others without the rest of the project."""
 
+from harness.sandbox.job import Program
 from harness.sandbox.launch import Level
 from harness.sandbox.limits import Limits
-from harness.sandbox.pool import Program, Sandbox, probe
+from harness.sandbox.pool import Sandbox, probe
 from harness.sandbox.selftest import selftest
+from harness.types import Check, Failure, Script, Verdict
 
-__all__ = ["Level", "Limits", "Program", "Sandbox", "probe", "selftest"]
+__all__ = [
+    "Check",
+    "Failure",
+    "Level",
+    "Limits",
+    "Program",
+    "Sandbox",
+    "Script",
+    "Verdict",
+    "probe",
+    "selftest",
+]

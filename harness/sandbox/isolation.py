@@ -1,6 +1,6 @@
-"""The walls of the jail: namespaces, a private file system, an unprivileged user, resource limits.
+"""The walls of the jail: namespaces and a private file system.
 
-Entered once by the launcher and its zygote, never per program, which makes it free. It does not install the
+Entered once by the launcher, never per program, which makes it free. It changes no user (privileges.py), installs no
 system-call filter (seccomp.py) and starts no program.
 """
 
@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import glob
 import os
-import resource
 import stat
 import sys
 
 from harness.sandbox import kernel
 from harness.sandbox.kernel import Kernel
 
-INNER_ID = 1000  # user and group inside; never root, for whom RLIMIT_NPROC does not hold
-OUTER_ID = 65534  # who that is outside when the harness runs as root
-OLD = "/.old"
+OLD = "/.old"  # the host's root, while the new one is built
 SCRATCH = "/tmp"
+PACKAGES = "/packages"  # where a named package is shown; installed packages are not shown where they lie
 DESCRIPTORS = 64  # that a program may have open
+DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
 SYSTEM_FOLDERS = ("/lib64", "/usr/lib64", "/usr/share/zoneinfo")
 
 
@@ -29,7 +28,7 @@ def library_folders() -> list[str]:
     multiarch = getattr(sys.implementation, "_multiarch", "")
     folders = [standard, *SYSTEM_FOLDERS]
     near = [f"{root}/{multiarch}" for root in ("/lib", "/usr/lib") if multiarch]
-    near = [folder for folder in near if os.path.isdir(folder)] or ["/usr/lib"]
+    near = [folder for folder in near if os.path.isdir(folder)] or ["/lib", "/usr/lib"]
     folders += near
     for root in (sys.base_prefix, sys.base_exec_prefix):
         if root not in ("/usr", "/usr/local"):
@@ -61,23 +60,26 @@ def write_file(path: str, text: str) -> None:
         file.write(text)
 
 
-def enter_namespaces(kern: Kernel) -> None:
-    """Leave the host's user, pid, net, mount, ipc and uts namespaces; the caller's next child becomes PID 1."""
+def enter_namespaces(kern: Kernel, inner: int, outer: int) -> None:
+    """Leave the host's user, pid, net, mount, ipc and uts namespaces; the caller's next child becomes PID 1.
+
+    Programs will run as `inner`; where the harness is root, that is the user `outer` of the host.
+    """
     flags = kernel.CLONE_NEWUSER | kernel.CLONE_NEWNS | kernel.CLONE_NEWPID | kernel.CLONE_NEWNET
     flags |= kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS
     if os.geteuid() == 0:
-        enter_as_root(kern, flags)
+        enter_as_root(kern, flags, inner, outer)
     else:
         uid, gid = os.geteuid(), os.getegid()
         kern.unshare(flags)
         write_file("/proc/self/setgroups", "deny")
-        write_file("/proc/self/gid_map", map_line(INNER_ID, gid))
-        write_file("/proc/self/uid_map", map_line(INNER_ID, uid))
+        write_file("/proc/self/gid_map", map_line(inner, gid))
+        write_file("/proc/self/uid_map", map_line(inner, uid))
     kern.check(kern.libc.sethostname(b"sandbox", 7), "sethostname")
 
 
-def enter_as_root(kern: Kernel, flags: int) -> None:
-    """As above for root: a helper left outside maps two ids, root to mount and OUTER_ID to run programs."""
+def enter_as_root(kern: Kernel, flags: int, inner: int, outer: int) -> None:
+    """As above for root: a helper left outside maps two ids, root to mount and `outer` to run programs."""
     unshared_read, unshared_write = os.pipe()
     target = os.getpid()
     helper = os.fork()
@@ -87,7 +89,7 @@ def enter_as_root(kern: Kernel, flags: int) -> None:
             os.close(unshared_write)
             if os.read(unshared_read, 1) == b"u":
                 for kind in ("uid", "gid"):
-                    write_file(f"/proc/{target}/{kind}_map", map_line(0, 0) + map_line(INNER_ID, OUTER_ID))
+                    write_file(f"/proc/{target}/{kind}_map", map_line(0, 0) + map_line(inner, outer))
                 code = 0
         finally:
             os._exit(code)
@@ -102,11 +104,23 @@ def enter_as_root(kern: Kernel, flags: int) -> None:
         raise OSError("the kernel refused to map user ids into the new user namespace")
 
 
-def build_root(kern: Kernel, scratch_bytes: int) -> None:
-    """Make a tmpfs the root; in it read-only libraries, four devices, a small writable /tmp, no /proc, nothing else."""
+def root_links() -> dict[str, str]:
+    """Return the links at the root that libraries are found by, and where they lead."""
+    return {path: os.readlink(path) for path in ("/lib", "/lib64") if os.path.islink(path)}
+
+
+def shown(package: str) -> str:
+    """Return where a package's folder of the host is found inside the private root."""
+    return f"{PACKAGES}/{os.path.basename(package)}"
+
+
+def build_root(kern: Kernel, scratch_bytes: int, packages: tuple[str, ...] = ()) -> None:
+    """Make a tmpfs the root; in it read-only libraries, four devices, a small writable /tmp, no /proc, nothing else.
+
+    Nothing else but the folders of `packages`, read-only.
+    """
     folders = library_folders()
-    links = [path for path in ("/lib", "/lib64") if os.path.islink(path)]
-    links_to = {path: os.readlink(path) for path in links}
+    links_to = root_links()
     kern.mount("none", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
     kern.mount("tmpfs", "/tmp", "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "size=1m,mode=755")
     os.mkdir("/tmp" + OLD)
@@ -120,19 +134,21 @@ def build_root(kern: Kernel, scratch_bytes: int) -> None:
     for folder in folders:
         bind(kern, folder)
     for folder in folders:
-        for packages in packages_below(folder):
-            kern.mount("tmpfs", packages, "tmpfs", kernel.MS_RDONLY | kernel.MS_NOSUID, "size=4k,nr_inodes=2,mode=755")
+        for hidden in packages_below(folder):
+            kern.mount("tmpfs", hidden, "tmpfs", kernel.MS_RDONLY | kernel.MS_NOSUID, "size=4k,nr_inodes=2,mode=755")
+    for package in packages:
+        bind(kern, package, shown(package))
     os.mkdir("/dev")
-    for device in ("null", "zero", "urandom", "random"):
-        bind(kern, f"/dev/{device}")
+    for device in DEVICES:
+        bind(kern, device)
     kern.umount(OLD)
     os.rmdir(OLD)
     kern.mount("none", "/", "", kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY | flags & ~kernel.MS_NOEXEC)
 
 
-def bind(kern: Kernel, path: str) -> None:
-    """Show a folder or file of the host at the same place, read-only."""
-    source = OLD + path
+def bind(kern: Kernel, path: str, place: str = "") -> None:
+    """Show a folder or file of the host, at the same place or at another, read-only."""
+    source, path = OLD + path, place or path
     status = os.stat(source)
     if stat.S_ISDIR(status.st_mode):
         os.makedirs(path, exist_ok=True)
@@ -143,38 +159,10 @@ def bind(kern: Kernel, path: str) -> None:
     kern.make_read_only(path, devices=stat.S_ISCHR(status.st_mode))
 
 
-def become_nobody(kern: Kernel, namespaced: bool) -> None:
-    """Give up every privilege for good."""
-    if os.geteuid() == 0:
-        user = INNER_ID if namespaced else OUTER_ID
-        os.setgroups([])
-        os.setresgid(user, user, user)
-        os.setresuid(user, user, user)
-    if namespaced:
-        kern.drop_capabilities()
-    kern.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
-    kern.prctl(kernel.PR_SET_DUMPABLE, 0)
-
-
-def set_limits(memory_bytes: int, file_bytes: int, processes: int | None) -> None:
-    """Set the limits that hold for the zygote and every program alike; CPU time is set per program."""
-    limits = {
-        resource.RLIMIT_AS: memory_bytes,
-        resource.RLIMIT_FSIZE: file_bytes,
-        resource.RLIMIT_NOFILE: DESCRIPTORS,
-        resource.RLIMIT_STACK: 8 << 20,
-        resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_MEMLOCK: 0,
-    }
-    if sys.platform == "linux":
-        limits[resource.RLIMIT_MSGQUEUE] = 0
-        if processes is not None:
-            limits[resource.RLIMIT_NPROC] = processes
-    for kind, wanted in limits.items():
-        hard = resource.getrlimit(kind)[1]
-        value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        try:
-            resource.setrlimit(kind, (value, value))
-        except (ValueError, OSError):
-            if sys.platform == "linux":  # macOS refuses RLIMIT_AS below what is mapped
-                raise
+def keep_only(descriptors: tuple[int, ...], end: int) -> None:
+    """Close every descriptor but these and the null devices at 0 to 2: an open one is a way around all walls."""
+    first = 3
+    for descriptor in sorted(descriptors):
+        os.closerange(first, descriptor)
+        first = descriptor + 1
+    os.closerange(first, end)

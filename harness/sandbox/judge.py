@@ -17,105 +17,120 @@ import sys
 import time
 import warnings
 from contextlib import suppress
-from dataclasses import replace
 from types import CodeType, FrameType
 from typing import Any, NoReturn
 
-from harness.sandbox.launch import LEVELS, LayerRefused, Level, ZygoteGone, start_best
+from harness.sandbox.batches import Batches
+from harness.sandbox.launch import LEVELS, LayerRefused, Level, Zygote, ZygoteGone, start_best
 from harness.sandbox.limits import SOURCE_BYTES, Limits
-from harness.sandbox.rules import accepts, cut, show, show_call
-from harness.sandbox.scripts import Scripts
+from harness.sandbox.outcome import Outcome
+from harness.sandbox.rules import cut
+from harness.sandbox.scripts import Diverged, Foreseen, Scripts
 from harness.sandbox.session import Ended, HungUp, Session, undamaged
-from harness.sandbox.values import Damaged, Decoder
+from harness.sandbox.values import Damaged
 
 F_SETSIG = 10
 JUDGE_BYTES = 4 << 30
 WATCHDOG_S = 2.0  # least CPU seconds that the judge itself may spend on one program
+KILL_S = 1.0  # and how much later the kernel ends it, if it is held in C where no handler runs
+
+
+WATCHED = tuple(work.__code__ for work in (Batches.run, Scripts.run, Scripts.foresee))
 
 
 class Watchdog(BaseException):
     """The judge's own work on one program took too long: hostile data, or a test that does not end."""
 
 
-class Opaque:
-    """Stands for a returned object that is not plain data, where a value is expected: equal to nothing."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __eq__(self, other: object) -> bool:
-        return False
-
-    __hash__ = object.__hash__
-
-    def __repr__(self) -> str:
-        return f"<{self.name} object>"
-
-
-class Outcome:
-    """A verdict in the making."""
-
-    def __init__(self, n_checks: int) -> None:
-        self.status = "passed"
-        self.reason = ""
-        self.n_passed = 0
-        self.n_checks = n_checks
-        self.first_fail: list[Any] | None = None  # input, got, expected, visible
-        self.doubtful = False
-
-    def fail(self, status: str, reason: str, failure: list[Any] | None = None) -> None:
-        """Note a failure; the first one decides, except that a later stop of the whole program outranks `wrong`."""
-        if self.status in ("passed",):
-            self.status, self.reason = status, cut(reason)
-        if self.first_fail is None and failure is not None:
-            self.first_fail = [cut(text) if isinstance(text, str) else text for text in failure]
-
-
 class Judge:
     """Judges one program after another with one zygote, which it replaces when it dies."""
 
-    def __init__(self, limits: Limits, wanted: tuple[Level, ...], witness: int) -> None:
+    def __init__(self, limits: Limits, wanted: tuple[Level, ...], witness: int, numpy: tuple[str, ...] = ()) -> None:
         self.limits = limits
         self.witness = witness
+        self.numpy = numpy  # its folders, if it is installed
+        self.with_numpy: Zygote | None = None  # started when it is first needed
         self.zygote, self.missing = start_best(wanted, limits, witness)
         self.level: Level = self.zygote.level
+        self.healed = 0  # zygotes that died, of this program's
         self.scripts = Scripts()
+        self.batches = Batches()
 
     def judge(self, program: dict[str, Any]) -> dict[str, Any]:
         """Return the verdict on one program; a dead zygote is replaced and the program run once more."""
         began = time.monotonic()
         trouble = ""
+        self.healed = 0
         for _ in range(2):
+            # a compiler or a set of colliding numbers can hold us for minutes; the harness knows what this death means
+            signal.setitimer(signal.ITIMER_VIRTUAL, max(WATCHDOG_S, program["cpu_s"]) + KILL_S)
             try:
-                return self.attempt(program, began)
+                return self.foreseen(program, began)
             except ZygoteGone as error:
                 trouble = str(error)
+                self.healed += 1
                 self.restart()
+            finally:
+                signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         outcome = Outcome(0)
         outcome.fail("infrastructure", f"the sandbox failed twice: {trouble}")
         return self.verdict(outcome, began, 0.0, 0)
 
+    def zygote_for(self, program: dict[str, Any]) -> Zygote:
+        """Return the zygote that forks a program: one that holds numpy, which makes each fork dearer, if it asks."""
+        if not (self.numpy and "numpy" in program["source"]):
+            return self.zygote
+        if self.with_numpy is None:
+            try:
+                self.with_numpy = Zygote(self.level, self.limits, self.witness, self.numpy)
+            except LayerRefused as error:
+                raise ZygoteGone(f"numpy could not be loaded: {error}") from error
+        return self.with_numpy
+
     def restart(self) -> None:
-        self.zygote.close()
+        """Replace a zygote that is not as it should be; one that holds numpy, when it is next needed."""
+        self.close()
         self.zygote = start_best((self.level,), self.limits, self.witness)[0]
 
-    def attempt(self, program: dict[str, Any], began: float) -> dict[str, Any]:
+    def close(self) -> None:
+        self.zygote.close()
+        if self.with_numpy is not None:
+            self.with_numpy.close()
+            self.with_numpy = None
+
+    def foreseen(self, program: dict[str, Any], began: float) -> dict[str, Any]:
+        """Judge with all calls sent ahead where they are known; if they come otherwise, again with none sent ahead."""
+        if isinstance(program["checks"], dict):
+            try:
+                signal.setitimer(signal.ITIMER_PROF, WATCHDOG_S)
+                calls = self.scripts.foresee(program)
+            except (Watchdog, Ended):  # a script that cannot be compiled, or does not end, will say so when it is run
+                calls = None
+            finally:
+                signal.setitimer(signal.ITIMER_PROF, 0)
+            if calls is not None:
+                with suppress(Diverged):
+                    return self.attempt(program, began, calls)
+        return self.attempt(program, began)
+
+    def attempt(self, program: dict[str, Any], began: float, foreseen: Foreseen | None = None) -> dict[str, Any]:
         checks = program["checks"]
-        outcome = Outcome(self.scripts.count(checks) if isinstance(checks, dict) else len(checks))
+        is_script = isinstance(checks, dict)
+        outcome = Outcome(self.scripts.count(checks) if is_script else len(self.batches.batch(checks).checks))
         try:
             code = compiled(program)
         except Ended as ended:
             outcome.fail(ended.status, ended.reason)
             return self.verdict(outcome, began, 0.0, 0)
-        session = Session(self.zygote, replace(self.limits, wall_s=program["wall_s"]), program["cpu_s"])
+        session = Session(self.zygote_for(program), self.limits, program["cpu_s"], program["wall_s"])
         hung_up = False
         try:
             signal.setitimer(signal.ITIMER_PROF, max(WATCHDOG_S, program["cpu_s"]), 0.2)
-            if isinstance(checks, dict):
-                session.send_program(code, program["entry_point"], None)
-                self.scripts.run(session, program, outcome)
+            if is_script:
+                session.send_program(code, program, foreseen.batch if foreseen is not None else None)
+                self.scripts.run(session, program, outcome, foreseen)
             else:
-                run_checks(session, code, program["entry_point"], checks, outcome)
+                self.batches.run(session, code, program, outcome)
         except HungUp:
             hung_up = True
         except Ended as ended:
@@ -124,11 +139,17 @@ class Judge:
             self.stopped(outcome, undamaged(error))
         except Watchdog:
             self.stopped(outcome, Ended("timeout", "its data or its tests kept the judge busy for too long"))
+        except Diverged:
+            if not session.finish(hung_up=False)[3]:
+                self.restart()
+            raise
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
         ended, cpu_s, peak_bytes, clean = session.finish(hung_up)
         if ended is not None:
             self.stopped(outcome, ended)
+        if outcome.status == "passed" and cpu_s > program["cpu_s"]:  # between two looks, or in processes of its own
+            self.stopped(outcome, Ended("timeout", f"CPU limit of {program['cpu_s']:g} s"))
         if not clean:
             self.restart()
         return self.verdict(outcome, began, cpu_s, peak_bytes)
@@ -141,7 +162,8 @@ class Judge:
         return {
             "status": outcome.status,
             "reason": outcome.reason,
-            "first_fail": outcome.first_fail,
+            "first_fail": outcome.first_fail
+            and [cut(text) if isinstance(text, str) else text for text in outcome.first_fail],
             "n_passed": outcome.n_passed,
             "n_checks": outcome.n_checks,
             "cpu_s": cpu_s,
@@ -149,6 +171,8 @@ class Judge:
             "peak_bytes": peak_bytes,
             "level": self.level,
             "doubtful": outcome.doubtful,
+            "healed": self.healed,
+            "in_process": outcome.in_process,
         }
 
 
@@ -167,45 +191,6 @@ def compiled(program: dict[str, Any]) -> CodeType | str:
         raise Ended("exception", f"SyntaxError: {error}") from error
     except (RecursionError, MemoryError, OverflowError) as error:
         raise Ended("exception", f"{type(error).__name__} while compiling: {error}") from error
-
-
-def run_checks(session: Session, code: CodeType | str, entry_point: str, checks: list[Any], outcome: Outcome) -> None:
-    """Send every call along with the program and compare the answers as they come."""
-    session.send_program(code, entry_point, [raw for raw, _, _, _ in checks])
-    decoder = Decoder(lambda handle, name: Opaque(name))
-    at = 0
-    try:
-        session.loaded()
-        for at, (raw, expected, rule, visible) in enumerate(checks):  # noqa: B007  read when it stops early
-            answer = session.answer()
-            if answer[0] == "v" and len(answer) >= 2:
-                got = decoder.decode(answer[1])
-                if accepts(rule, got, expected):
-                    outcome.n_passed += 1
-                    continue
-                outcome.fail(
-                    "wrong", "a call returned a wrong value", failure(entry_point, raw, show(got), expected, visible)
-                )
-            elif answer[0] == "e" and len(answer) == 4:
-                ended = session.failed(answer)
-                if ended.status != "exception":
-                    raise ended
-                outcome.fail("exception", ended.reason, failure(entry_point, raw, ended.reason, expected, visible))
-            elif answer[0] == "large":
-                outcome.fail("output_limit", str(answer[1]), failure(entry_point, raw, "too large", expected, visible))
-            else:
-                raise Ended("crashed", "broke the protocol: unexpected answer")
-    except (Ended, HungUp) as stop:
-        if outcome.first_fail is None and checks:
-            raw, expected, _, visible = checks[at]
-            got = stop.reason if isinstance(stop, Ended) else "no answer"
-            outcome.first_fail = failure(entry_point, raw, cut(got), expected, visible)
-        raise
-
-
-def failure(entry_point: str, raw: bytes, got: str, expected: Any, visible: bool) -> list[Any]:
-    args, _ = marshal.loads(raw)
-    return [show_call(entry_point, args), got, show(expected), visible]
 
 
 def read_exactly(channel: socket.socket, size: int) -> bytes:
@@ -238,8 +223,19 @@ def limit_own_memory(memory_bytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (wanted, wanted))
 
 
-def on_watchdog(number: int, frame: FrameType | None) -> NoReturn:
-    raise Watchdog
+def on_watchdog(number: int, frame: FrameType | None) -> None:
+    """Stop what is being done for one program, unless that would leave a question to the zygote half asked.
+
+    The timer comes again soon, so a moment that is not good may pass.
+    """
+    working = False
+    while frame is not None:
+        if frame.f_code is Zygote.ask.__code__:
+            return
+        working = working or frame.f_code in WATCHED
+        frame = frame.f_back
+    if working:
+        raise Watchdog
 
 
 def reply(channel: socket.socket, message: Any) -> None:
@@ -261,7 +257,7 @@ def main(text: str) -> NoReturn:
     signal.signal(signal.SIGPROF, on_watchdog)
     wanted: tuple[Level, ...] = tuple(level for level in LEVELS if level in config["levels"])
     try:
-        judge = Judge(limits, wanted, config["witness"])
+        judge = Judge(limits, wanted, config["witness"], tuple(config["numpy"]))
     except LayerRefused as error:
         reply(channel, {"refused": str(error)})
         os._exit(1)
@@ -273,5 +269,5 @@ def main(text: str) -> NoReturn:
             verdict = judge.judge(program)
             verdict["ticket"] = program["ticket"]
             reply(channel, verdict)
-    judge.zygote.close()
+    judge.close()
     os._exit(0)

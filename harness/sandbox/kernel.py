@@ -26,6 +26,9 @@ CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
 PR_SET_PDEATHSIG, PR_GET_DUMPABLE, PR_SET_DUMPABLE, PR_GET_SECCOMP, PR_SET_SECCOMP = 1, 3, 4, 21, 22
 PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_GET_NO_NEW_PRIVS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 24, 38, 39, 47, 4
+PR_SET_KEEPCAPS, PR_SET_CHILD_SUBREAPER = 8, 36
+CAP_DAC_READ_SEARCH = 2
+CAPABILITY_VERSION = 0x20080522
 SIGKILL = 9
 
 
@@ -88,16 +91,26 @@ class Kernel:
         flags = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | (0 if devices else MS_NODEV) | locked
         self.mount("none", target, "", flags)
 
-    def drop_capabilities(self) -> None:
-        """Empty every capability set, the bounding and ambient ones included."""
+    def drop_bounding_set(self) -> None:
+        """Make every capability impossible to gain, as far as we may, and empty the ambient set."""
         for capability in range(64):
             if self.libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0:
-                break  # beyond the last one that this kernel knows
+                break  # beyond the last one that this kernel knows, or not ours to drop
         self.libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)  # older kernels have none to clear
-        header = (ctypes.c_uint32 * 2)(0x20080522, 0)
-        nothing = (ctypes.c_uint32 * 6)()
+
+    def permitted(self) -> int:
+        """Return the capabilities that this process may use, one bit each (the first 32)."""
+        header, sets = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0), (ctypes.c_uint32 * 6)()
+        number = ctypes.c_long(self.numbers["capget"])
+        self.check(self.libc.syscall(number, ctypes.byref(header), ctypes.byref(sets)), "capget")
+        return sets[1]
+
+    def set_capabilities(self, effective: int, permitted: int) -> None:
+        """Keep these of the first 32 capabilities, and none to inherit."""
+        header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0)
+        sets = (ctypes.c_uint32 * 6)(effective, permitted, 0, 0, 0, 0)
         number = ctypes.c_long(self.numbers["capset"])
-        self.check(self.libc.syscall(number, ctypes.byref(header), ctypes.byref(nothing)), "capset")
+        self.check(self.libc.syscall(number, ctypes.byref(header), ctypes.byref(sets)), "capset")
 
     def enter_filter(self, program: ctypes.Structure) -> None:
         self.prctl(PR_SET_SECCOMP, 2, ctypes.addressof(program))

@@ -6,6 +6,7 @@ It does not know what a program means: it hands over descriptors and asks how a 
 from __future__ import annotations
 
 import array
+import importlib.util
 import json
 import os
 import select
@@ -18,10 +19,12 @@ from typing import Literal
 
 from harness.sandbox.limits import Limits
 
-Level = Literal["full", "no-namespaces", "process-only"]
-LEVELS: tuple[Level, ...] = ("full", "no-namespaces", "process-only")  # strongest first
+Level = Literal["full", "no-namespaces", "seatbelt", "process-only"]
+LEVELS: tuple[Level, ...] = ("full", "no-namespaces", "seatbelt", "process-only")  # strongest first
+LINUX_LEVELS, MAC_LEVELS = ("full", "no-namespaces", "process-only"), ("seatbelt", "process-only")
 START_S = 20.0  # a zygote starts in 0.1 s; a machine can be very busy
 ANSWER_S = 10.0
+PACKAGE_BYTES = 192 << 20  # address space that numpy takes for itself, before a program does anything with it
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -51,6 +54,15 @@ def command(module: str, argument: str) -> list[str]:
     return [sys.executable, "-s", "-P", "-S", "-B", "-c", code, argument]
 
 
+def package_folders(name: str) -> tuple[str, ...]:
+    """Return the folders of an installed package and of the libraries that its wheel brings; nothing is imported."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or not spec.submodule_search_locations:
+        return ()
+    folder = os.path.realpath(spec.submodule_search_locations[0])
+    return tuple(path for path in (folder, f"{folder}.libs") if os.path.isdir(path))
+
+
 def clean_environment() -> dict[str, str]:
     """Return what a worker gets to see of the environment: nothing of the user's, a fixed hash seed."""
     environment = {"PYTHONHASHSEED": "0", "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "TZ": "UTC", "HOME": "/"}
@@ -63,13 +75,16 @@ def clean_environment() -> dict[str, str]:
 class Zygote:
     """One running zygote (with its launcher) and the control channel to it."""
 
-    def __init__(self, level: Level, limits: Limits, witness: int) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    def __init__(self, level: Level, limits: Limits, witness: int, packages: tuple[str, ...] = ()) -> None:
+        # macOS has no packets here; one question is under way at a time, so a stream does nearly as well
+        kind = socket.SOCK_STREAM if sys.platform == "darwin" else socket.SOCK_SEQPACKET
+        ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
         config = {
             "level": level,
             "control": theirs.fileno(),
             "witness": witness,
-            "memory_bytes": limits.memory_bytes,
+            "packages": packages,
+            "memory_bytes": limits.memory_bytes + (PACKAGE_BYTES if packages else 0),
             "result_bytes": limits.result_bytes,
             "file_bytes": limits.file_bytes,
             "scratch_bytes": limits.scratch_bytes,
@@ -78,15 +93,19 @@ class Zygote:
         theirs.set_inheritable(True)
         os.set_inheritable(witness, True)
         null = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 1, 2)]
-        argv = command("zygote", json.dumps(config))
+        argv = command("launcher", json.dumps(config))
         self.launcher = os.posix_spawn(sys.executable, argv, clean_environment(), file_actions=null)
         os.set_inheritable(witness, False)
         theirs.close()
         self.control = ours
         self.level: Level = level
+        self.remarks: tuple[str, ...] = ()  # on how the level was reached
         try:
             ours.settimeout(START_S)
             answer = self.receive()
+            while answer.startswith(b"?"):
+                self.remarks += (answer[1:].decode(errors="replace"),)
+                answer = self.receive()
             ours.settimeout(ANSWER_S)
         except ZygoteGone as error:
             self.close()
@@ -104,10 +123,10 @@ class Zygote:
             raise ZygoteGone("the zygote has died")
         return answer
 
-    def start(self, channel: socket.socket) -> None:
-        """Fork a child that serves one program on `channel`."""
+    def start(self, channel: socket.socket, pipe: int) -> None:
+        """Fork a child that serves one program on `channel` and may write answers into `pipe`."""
         try:
-            rights = array.array("i", [channel.fileno()])
+            rights = array.array("i", [channel.fileno(), pipe])
             self.control.sendmsg([b"p"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
         except OSError as error:
             raise ZygoteGone(str(error)) from error
@@ -160,11 +179,14 @@ def wait_gone(pid: int, timeout_s: float) -> bool:
 
 
 def start_best(wanted: tuple[Level, ...], limits: Limits, witness: int) -> tuple[Zygote, tuple[str, ...]]:
-    """Start a zygote at the first level of `wanted` that the kernel grants; return it and the layers refused above."""
+    """Start a zygote at the first level of `wanted` that the kernel grants; return it and what was refused."""
     missing: list[str] = []
     for level in wanted:
+        if level not in (MAC_LEVELS if sys.platform == "darwin" else LINUX_LEVELS):
+            continue
         try:
-            return Zygote(level, limits, witness), tuple(missing)
+            zygote = Zygote(level, limits, witness)
+            return zygote, (*missing, *zygote.remarks)
         except LayerRefused as error:
             missing.append(f"{level}: {error}")
     raise LayerRefused("; ".join(missing))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+
+from harness.errors import ConfigError
 
 SOURCE_BYTES = 1 << 18  # a longer program is refused: compiling it would cost more than it can be worth
 TEXT_CHARS = 300  # of each text in a verdict: input, got, expected, reason
@@ -19,3 +21,8 @@ class Limits:
     file_bytes: int = 1 << 23  # one written file
     scratch_bytes: int = 1 << 24  # all of /tmp (level full only)
     threads: int = 8  # threads beside the first
+
+    def __post_init__(self) -> None:
+        wrong = [f"{one.name}={getattr(self, one.name)}" for one in fields(self) if not getattr(self, one.name) > 0]
+        if wrong:
+            raise ConfigError(f"{', '.join(wrong)}: a limit must be above 0. Leave it out for the default.")

@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 from harness.sandbox.limits import TEXT_CHARS
+from harness.sandbox.oracles import ORACLES
 
 CLOSE = 1e-6  # absolute; EvalPlus's tolerance
 CLOSE_RELATIVE = 1e-9  # large floats: a few units in the last place are not a difference
@@ -21,15 +22,18 @@ class Incomparable(Exception):
 
 
 def accepts(rule: str, got: Any, expected: Any) -> bool:
-    """Say whether `got` satisfies the rule (`strict`, `equal` or `close`)."""
+    """Say whether `got` satisfies the rule: `strict`, `equal`, `close`, `digest` (equal texts) or one of ORACLES."""
     try:
+        oracle = ORACLES.get(rule)
+        if oracle is not None:
+            return oracle(got, expected)
         if rule == "strict" and type(got) is not type(expected):
             return False
         if got == expected:
             return True
         return alike(got, expected, rule == "close")
-    except (Incomparable, RecursionError):
-        return False
+    except (Incomparable, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
+        return False  # what cannot even be compared is not what was expected
 
 
 def alike(got: Any, expected: Any, close: bool) -> bool:
@@ -57,7 +61,16 @@ def alike(got: Any, expected: Any, close: bool) -> bool:
 
 
 def cut(text: str, limit: int = TEXT_CHARS) -> str:
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    """Return a text as a verdict may hold it: short, and nothing in it that a terminal, a log or a file trips over.
+
+    Texts come from candidates (messages, names of types): line ends could forge a log's next line, escape codes
+    rewrite a terminal, and lone surrogates stop whoever writes them to a file.
+    """
+    text = text if len(text) <= limit else text[: limit - 1] + "…"
+    if text.isprintable():
+        return text
+    told = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return told if len(told) <= limit else told[: limit - 1] + "…"
 
 
 def show(value: Any) -> str:

@@ -19,14 +19,21 @@ from types import CodeType, TracebackType
 from typing import Any
 
 from harness.sandbox.child import CALL, GET, SET
+from harness.sandbox.foresight import CANONICAL, Rehearsal, rehearse, soft
 from harness.sandbox.limits import TEXT_CHARS
+from harness.sandbox.pristine import COPY, keep_pristine, meet, pristine
 from harness.sandbox.rules import Incomparable, cut, show, show_call
 from harness.sandbox.session import Ended, HungUp, Session, undamaged
 from harness.sandbox.values import Damaged, Decoder, Encoder
 
-CACHED = 512  # scripts kept ready; a benchmark has a few hundred problems and many samples of each
+CACHED = 1024  # scripts kept ready; MBPP has 974 problems
 FILE = "<tests>"
 PASSED = "__assertion_passed__"
+DIVERGED = 3  # times that a script may do otherwise than foreseen before it is asked call by call for good
+FORGIVING = (ast.Try, ast.TryStar, ast.With, ast.AsyncWith)  # what may catch an exception on purpose
+
+
+TRUE = {"Match"}  # true whatever it holds; said by the candidate, who could as well return True: `assert re.search(…)`
 
 
 class Handle:
@@ -51,15 +58,24 @@ class Handle:
         return self.handle_run.call(self.handle_number, self.handle_type, args, kwargs)
 
     def __repr__(self) -> str:
-        return f"<{self.handle_type} object>"
+        """Say what it is when a verdict is written; to a test, nothing: the name of its type is the candidate's."""
+        return f"<{self.handle_type} object>" if self.handle_run.over else self.refuse()
+
+    def __bool__(self) -> bool:
+        return True if self.handle_type in TRUE else self.refuse()
 
     def refuse(self, *others: object) -> Any:
         self.handle_run.tainted = f"a {self.handle_type} object was returned where plain data is due"
         raise Incomparable(self.handle_run.tainted)
 
-    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __bool__ = __len__ = __iter__ = __contains__ = refuse
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __len__ = __iter__ = __contains__ = refuse
     __getitem__ = __add__ = __radd__ = __sub__ = __rsub__ = __abs__ = __int__ = __float__ = __index__ = refuse
-    __hash__ = object.__hash__
+    __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = refuse
+    __divmod__ = __rdivmod__ = __pow__ = __rpow__ = __neg__ = __pos__ = __invert__ = __round__ = __trunc__ = refuse
+    __floor__ = __ceil__ = __complex__ = __reversed__ = __next__ = __enter__ = __exit__ = __await__ = refuse
+    __and__ = __rand__ = __or__ = __ror__ = __xor__ = __rxor__ = __matmul__ = __rmatmul__ = __format__ = refuse
+    __copy__ = __deepcopy__ = __reduce_ex__ = refuse
+    __hash__ = refuse  # pyright: ignore[reportAssignmentType]  in a set, objects would all be different
 
 
 class Proxy:
@@ -73,6 +89,24 @@ class Proxy:
         return self.run.call(self.__name__, self.__name__, args, kwargs)
 
 
+class Helper(Proxy):
+    """A name of the program beside the entry point; used without a call it is no data, and no test can rest on it."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        value = super().__call__(*args, **kwargs)
+        self.run.helped = self.run.helped or type(value) is not Handle
+        return value
+
+    def refuse(self, *others: object) -> Any:
+        self.run.tainted = f"the tests use {self.__name__}, a name of the program's, as a value"
+        raise Incomparable(self.run.tainted)
+
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __bool__ = __len__ = __iter__ = __contains__ = refuse
+    __getitem__ = __add__ = __radd__ = __sub__ = __rsub__ = __abs__ = __int__ = __float__ = __index__ = refuse
+    __str__ = __format__ = refuse
+    __hash__ = object.__hash__
+
+
 class HandleEncoder(Encoder):
     """Encodes arguments of the judge's that marshal cannot take: handles and builtin types."""
 
@@ -82,14 +116,33 @@ class HandleEncoder(Encoder):
         return super().rarer(value, kind, depth)
 
 
+class Diverged(BaseException):
+    """The script asks for something else than was foreseen: the program must run again, asked call by call."""
+
+
+class Foreseen:
+    """The calls that a script makes of an entry point, whatever it is answered."""
+
+    def __init__(self, entry_point: str, stand_in: Rehearsal) -> None:
+        self.entry_point = entry_point
+        self.batch = marshal.dumps(stand_in.calls)
+        self.keys = stand_in.keys
+        self.diverged = 0
+
+
 class Run:
     """One script against one child."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, names_stop: bool, foreseen: Foreseen | None = None) -> None:
         self.session = session
+        self.foreseen = foreseen
+        self.at = 0  # of the foreseen calls, the next one
+        self.names_stop = names_stop  # the tests mean it when they see a StopIteration
         self.decoder = Decoder(lambda number, name: Handle(self, number, name))
         self.passed: set[int] = set()
         self.tainted = ""
+        self.helped = False  # names of the program beside the entry point had a say
+        self.over = False
         self.dead: BaseException | None = None
         self.raised: BaseException | None = None
         self.raised_text = ""
@@ -99,9 +152,30 @@ class Run:
 
     def call(self, target: str | int, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         self.last, self.got, self.got_text = (name, args, kwargs), None, "no answer"
-        value = self.ask(CALL, target, "", self.pack(args, kwargs), args)
+        if self.foreseen is None:
+            value = self.ask(CALL, target, "", self.pack(args, kwargs), args)
+        else:
+            value = self.take(self.foreseen, target, args, kwargs)
         self.got, self.got_text = value, None
         return value
+
+    def take(self, foreseen: Foreseen, target: str | int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Return the answer to a call that the child was given along with its program."""
+        if self.dead is not None:
+            raise self.dead
+        try:
+            key = marshal.dumps((args, kwargs), CANONICAL)
+        except ValueError:
+            key = b""
+        if target != foreseen.entry_point or foreseen.keys[self.at : self.at + 1] != [key]:
+            raise self.end(Diverged())
+        self.at += 1
+        try:
+            return self.value(self.session.answer(), args)
+        except (Ended, HungUp) as stop:
+            raise self.end(stop)  # noqa: B904  the same object
+        except Damaged as error:
+            raise self.end(undamaged(error)) from error
 
     def pack(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes | str:
         try:
@@ -122,6 +196,8 @@ class Run:
     def ask(self, operation: int, target: str | int, detail: str, raw: bytes | str, args: tuple[Any, ...] = ()) -> Any:
         if self.dead is not None:
             raise self.dead
+        if self.foreseen is not None:
+            raise self.end(Diverged())
         try:
             self.session.send(marshal.dumps((operation, target, detail, raw)))
             answer = self.session.answer()
@@ -143,10 +219,10 @@ class Run:
             ended = self.session.failed(answer)
             if ended.status != "exception":
                 raise ended
-            self.raised, self.raised_text = self.session.rebuilt(answer), ended.reason
+            self.raised, self.raised_text = self.session.rebuilt(answer, self.names_stop), ended.reason
             self.got_text = ended.reason
             raise self.raised
-        if kind == "large":
+        if kind == "large" and len(answer) == 2:
             raise Ended("output_limit", str(answer[1])[:TEXT_CHARS])
         raise Ended("crashed", "broke the protocol: unexpected answer")
 
@@ -197,9 +273,25 @@ class Prepared:
         tree = ast.parse(text, FILE)
         counter = CountAsserts()
         self.free = free_names(tree)
+        self.forgives = any(isinstance(node, FORGIVING) or "aises" in word(node) for node in ast.walk(tree))
+        self.names_stop = "StopIteration" in text or "StopAsyncIteration" in text
+        tree = self.kept(tree)
         self.code: CodeType = compile(counter.visit(tree), FILE, "exec", dont_inherit=True)
+        self.text = text
         self.asserts = [(node.lineno, node.end_lineno or node.lineno) for node in counter.asserts]
         self.lines = text.splitlines()
+
+    def kept(self, tree: ast.Module) -> ast.Module:
+        return keep_pristine(tree, {"candidate", *self.free - sys.stdlib_module_names})
+
+    def tree(self) -> ast.Module:
+        """Return the script anew, for a purpose of its own."""
+        return self.kept(ast.parse(self.text, FILE))
+
+    def helped_by(self, entry_point: str) -> bool:
+        """Whether the tests judge what the entry point returns by what other names of the program return."""
+        others = self.free - sys.stdlib_module_names - {entry_point}
+        return meet(ast.parse("\n".join(self.lines)), {entry_point, "candidate"}, others)
 
     def source(self, line: int) -> str:
         """Return the text of the assert that stands on a line."""
@@ -207,6 +299,10 @@ class Prepared:
             if first <= line <= last:
                 return cut(" ".join(part.strip() for part in self.lines[first - 1 : last]))
         return cut(self.lines[line - 1].strip()) if 0 < line <= len(self.lines) else ""
+
+
+def word(node: ast.AST) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
 
 
 def free_names(tree: ast.Module) -> set[str]:
@@ -232,6 +328,7 @@ class Scripts:
 
     def __init__(self) -> None:
         self.prepared: dict[str, Prepared] = {}
+        self.foreseen: dict[tuple[str, str, str, str], Foreseen | None] = {}
         self.prompts: dict[tuple[str, str], dict[str, Any]] = {}
 
     def prepare(self, text: str) -> Prepared:
@@ -262,36 +359,73 @@ class Scripts:
             self.prompts[key] = names
         return names
 
-    def run(self, session: Session, program: dict[str, Any], outcome: Any) -> None:
-        """Run the script; note in `outcome` what failed. Raises Ended or HungUp when the program came to an end."""
+    def foresee(self, program: dict[str, Any]) -> Foreseen | None:
+        """Return the calls that the program's script will make, once it has been seen twice; None if they are open."""
         checks, entry_point = program["checks"], program["entry_point"]
-        prepared = self.prepare(checks["text"])
-        outcome.n_checks = len(prepared.asserts)
-        run = Run(session)
+        key = (checks["text"], checks["style"], program["prompt"], entry_point)
+        if key not in self.foreseen:
+            if len(self.foreseen) >= CACHED:
+                self.foreseen.clear()
+            self.foreseen[key] = Foreseen(entry_point, Rehearsal(entry_point))  # the first time costs nothing
+            return None
+        found = self.foreseen[key]
+        if found is not None and not found.keys:
+            prepared, stand_in = self.prepare(checks["text"]), Rehearsal(entry_point)
+            names, others = self.names(prepared, program)
+            names[entry_point] = names["candidate"] = stand_in
+            names[COPY] = pristine
+            ended = rehearse(soft(prepared.tree()), names, stand_in, checks["style"] == "check")
+            found = self.foreseen[key] = Foreseen(entry_point, stand_in) if ended and not others else None
+        return found if found is not None and found.diverged < DIVERGED else None
+
+    def names(self, prepared: Prepared, program: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        """Return the names a script finds, and those of the program that it uses beside the entry point."""
+        checks, entry_point = program["checks"], program["entry_point"]
         names = dict(self.definitions(program["prompt"], entry_point)) if program["prompt"] else {}
         if checks["style"] == "asserts":  # objects of a class that the prompt gives live in the child, like its own
             own = [name for name, value in names.items() if isinstance(value, type) and value.__module__ == "prompt"]
             names = {name: value for name, value in names.items() if name not in own}
         names["__name__"] = "tests"
+        others: list[str] = []
         for name in prepared.free - names.keys():
             if name in sys.stdlib_module_names:
                 names[name] = importlib.import_module(name)
-            elif checks["style"] == "asserts":
-                names[name] = Proxy(run, name)
+            elif checks["style"] == "asserts" and name not in (entry_point, "candidate"):
+                others.append(name)
+        return names, others
+
+    def run(self, session: Session, program: dict[str, Any], outcome: Any, foreseen: Foreseen | None) -> None:
+        """Run the script; note in `outcome` what failed. Raises Ended or HungUp when the program came to an end."""
+        checks, entry_point = program["checks"], program["entry_point"]
+        prepared = self.prepare(checks["text"])
+        outcome.n_checks = len(prepared.asserts)
+        run = Run(session, prepared.names_stop, foreseen)
+        names, others = self.names(prepared, program)
+        for name in others:
+            names[name] = Helper(run, name)
         candidate = Proxy(run, entry_point)
         names[entry_point] = names["candidate"] = candidate
-        names[PASSED] = run.passed.add
+        names[PASSED], names[COPY] = run.passed.add, pristine
         try:
-            session.loaded()
+            if foreseen is None:
+                session.loaded()
             random.seed(0)
             exec(prepared.code, names)  # noqa: S102  the benchmark's own text, in the judge
             if checks["style"] == "check":
                 names["check"](candidate)
+            if foreseen is not None and run.at == len(foreseen.keys) and run.dead is None:
+                session.completed()
         except Exception as error:  # noqa: BLE001  a test may fail in any way; every way is a failure
+            run.over = True
             self.failed(run, prepared, error, checks, outcome)
-        except (Ended, HungUp) as stop:
+        except (Ended, HungUp, Diverged) as stop:
             run.dead = stop
+        run.over = True
+        if foreseen is not None and isinstance(run.dead, Diverged):
+            foreseen.diverged += 1
+            raise run.dead
         outcome.n_passed = len(run.passed)
+        outcome.in_process = run.helped and prepared.helped_by(entry_point)
         if run.dead is not None:
             text = run.dead.reason if isinstance(run.dead, Ended) else "no answer"
             if run.last is not None:
@@ -299,6 +433,8 @@ class Scripts:
             raise run.dead
         if run.tainted:
             outcome.fail("wrong", run.tainted, failure(run, "", checks))
+        elif run.raised is not None and not prepared.forgives:  # something like map() took it for its own end
+            outcome.fail("exception", run.raised_text, failure(run, "", checks))
         elif outcome.status == "passed":
             outcome.n_passed = outcome.n_checks
 

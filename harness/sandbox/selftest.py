@@ -5,9 +5,11 @@ A minute's work for a person, a fraction of a second here; the full corpus of at
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from harness.errors import SandboxError
 from harness.sandbox.pool import Program, Sandbox
-from harness.types import Check, Script
+from harness.types import Check, Script, Verdict
 
 CHECKS = (Check((1,), 2, visible=True), Check((41,), 42), Check((-1,), 0, rule="strict"))
 SCRIPT = Script("def check(candidate):\n    assert candidate(1) == 2\n    assert candidate(41) == 42\n", "check")
@@ -36,6 +38,11 @@ CHEATS: dict[str, str] = {
         '            os.write(fd, b\'["ok"]\\n["passed"]\\n{"status": "passed"}\\n\' * 9)\n'
         "        except OSError:\n            pass\n    os._exit(0)\n"
     ),
+    "answer of no known form": (
+        "import os\ndef f(x):\n    for fd in range(3, 64):\n        try:\n"
+        "            os.write(fd, b'[\"large\"]\\n')\n        except OSError:\n            pass\n    os._exit(0)\n"
+    ),
+    "number that signals when compared": "from decimal import Decimal\ndef f(x):\n    return Decimal('sNaN')\n",
     "search of frames and heap": (
         "import gc, sys\ndef f(x):\n    frame = sys._getframe()\n    while frame:\n"
         "        for value in frame.f_locals.values():\n            if value == {1: 2, 41: 42}.get(x):\n"
@@ -52,26 +59,64 @@ CHEATS: dict[str, str] = {
     ),
     "endless loop": "def f(x):\n    while True:\n        pass\n",
 }
+# cheats that only a test of a certain kind invites: source, script
+INVITED: dict[str, tuple[str, str]] = {
+    "argument emptied before it is compared with": (
+        "def f(x):\n    x.clear()\n    return []\n",
+        "x = [3, 1, 2]\nassert f(x) == sorted(x)\n",
+    ),
+    "exception that ends the tests' loop": (
+        "def f(x):\n    raise StopIteration\n",
+        "assert all(map(lambda x: f(x) == x + 1, (1, 41)))\n",
+    ),
+    "object whose type is named like the answer": (
+        "def f(x):\n    return type('42', (), {})()\n",
+        "assert '42' in str(f(41))\n",
+    ),
+    "exit where the tests forgive everything": (
+        "import os\ndef f(x):\n    os._exit(0)\n",
+        "try:\n    held = f(1) == 2\nexcept BaseException:\n    held = True\nassert held\n",
+    ),
+}
 CHEATS_CPU_S = {"endless loop": 0.02}  # waited for by every run, so no longer than it takes to see it
 
 
-def selftest(sandbox: Sandbox) -> None:
-    """Judge the honest programs (all must pass) and the cheats (none may); raise SandboxError naming those that err."""
+@dataclass(frozen=True)
+class Trial:
+    """One program of the self-test and what came of it."""
+
+    name: str
+    kind: str  # calls, or script
+    honest: bool
+    verdict: Verdict
+
+    @property
+    def right(self) -> bool:
+        return self.verdict.passed == self.honest and self.verdict.status != "infrastructure"
+
+
+def trials(sandbox: Sandbox) -> list[Trial]:
+    """Judge the honest programs, which must pass, and the cheats, of which none may; nothing is taken from memory."""
     programs: list[Program] = []
-    names: list[tuple[str, bool]] = []
-    for expected, group in ((True, HONEST), (False, CHEATS)):
+    names: list[tuple[str, str, bool]] = []
+    for honest, group in ((True, HONEST), (False, CHEATS)):
         for name, source in group.items():
             for kind, checks in (("calls", CHECKS), ("script", SCRIPT)):
-                names.append((f"{name} ({kind})", expected))
+                names.append((name, kind, honest))
                 programs.append(Program(source, "f", checks, id=name, cpu_s=CHEATS_CPU_S.get(name)))
-    wrong = [
-        f"{names[index][0]}: {verdict.status} ({verdict.reason})"
-        for index, verdict in sandbox.judge(programs)
-        if verdict.passed != names[index][1] or verdict.status == "infrastructure"
-    ]
+    for name, (source, script) in INVITED.items():
+        names.append((name, "script", False))
+        programs.append(Program(source, "f", Script(script, "asserts"), id=name))
+    verdicts = dict(sandbox.judge(programs, fresh=True))
+    return [Trial(*names[place], verdicts[place]) for place in range(len(programs))]
+
+
+def selftest(sandbox: Sandbox) -> None:
+    """Raise SandboxError, naming what errs, unless honest programs pass and cheats fail."""
+    wrong = [one for one in trials(sandbox) if not one.right]
     if wrong:
+        told = sorted(f"{one.name} ({one.kind}): {one.verdict.status} ({one.verdict.reason})" for one in wrong)
         raise SandboxError(
-            f"the sandbox (level {sandbox.level}) failed its self-test, so no score can rest on it: "
-            + "; ".join(sorted(wrong))
-            + ". Run the tests under tests/sandbox to see which wall is missing"
+            f"the sandbox (level {sandbox.level}) failed its self-test, so no score can rest on it: {'; '.join(told)}. "
+            "Run the tests under tests/sandbox to see which wall is missing"
         )

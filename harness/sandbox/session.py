@@ -9,17 +9,23 @@ from __future__ import annotations
 import builtins
 import marshal
 import math
+import os
 import signal
 import socket
 import time
 from types import CodeType
 from typing import Any
 
+from harness.sandbox.child import DONE, GONE, NO_PROCESSES, PROCESSES, STOPPED, THREADS
 from harness.sandbox.launch import Zygote, ZygoteGone
 from harness.sandbox.limits import Limits
 from harness.sandbox.values import Damaged, from_text
 
 RECEIVE_BYTES = 1 << 18
+# without one of these words in its text a program starts no thread, unless by a name that it has put together
+THREAD_WORDS = ("thread", "Thread", "concurrent", "asyncio", "multiprocessing", "importlib", "__import__", "server")
+PIPE_READ_BYTES = 1 << 16  # all that a pipe holds
+FIRST_GLANCE_S, LAST_GLANCE_S = 0.01, 0.25
 
 
 class Ended(BaseException):
@@ -45,23 +51,34 @@ class CandidateRaised(Exception):
 class Session:
     """One program in one child."""
 
-    def __init__(self, zygote: Zygote, limits: Limits, cpu_s: float) -> None:
+    def __init__(self, zygote: Zygote, limits: Limits, cpu_s: float, wall_s: float) -> None:
         self.zygote = zygote
         self.limits = limits
         self.cpu_limit_s = cpu_s
         self.channel, theirs = socket.socketpair()
+        self.pipe, pipe = os.pipe()
+        os.set_blocking(self.pipe, False)
         self.buffer = b""
         self.lines: list[bytes] = []
+        self.gone = False  # the child has ended
+        self.silent = False  # the child has hung up; what it had said may still be read
+        self.glance_s = math.inf  # how long to wait for a batch's end before looking at what has been answered
         self.began = time.monotonic()
-        self.deadline = self.began + limits.wall_s
+        self.wall_s = wall_s
+        self.deadline = self.began + wall_s
         self.next_look = self.began + cpu_s
         try:
-            zygote.start(theirs)
+            zygote.start(theirs, pipe)
         except ZygoteGone:
-            self.channel.close()
+            self.close()
             raise
         finally:
             theirs.close()
+            os.close(pipe)
+
+    def close(self) -> None:
+        self.channel.close()
+        os.close(self.pipe)
 
     def send(self, frame: bytes) -> None:
         """Send one frame; a child that does not read is held to the same deadlines."""
@@ -75,13 +92,23 @@ class Session:
             except OSError:  # the answer that explains it, or the end of file, is still to be read
                 return
 
-    def send_program(self, code: CodeType | str, entry_point: str, calls: list[bytes] | None) -> None:
-        backstop_s = math.ceil(self.cpu_limit_s) + 1  # the kernel's limit knows whole seconds only
-        self.send(marshal.dumps((code, entry_point, calls, backstop_s)))
+    def send_program(self, code: CodeType | str, program: dict[str, Any], calls: bytes | None) -> None:
+        """Send the program, and calls to answer at once: a marshalled list of (arguments, whether changes matter)."""
+        if calls is not None:
+            self.glance_s = FIRST_GLANCE_S
+        # The kernel's limit counts whole ticks: beside processes that come and go it has taken 2.0 s for 3 s. It must
+        # never come before the judge's own clock, which is exact.
+        backstop_s = math.ceil(3 * self.cpu_limit_s) + 1
+        rest = (program["entry_point"], calls, backstop_s, may_start(program["source"]))
+        try:
+            frame = marshal.dumps((code, *rest))
+        except ValueError:  # functions in functions, a thousand deep: the child compiles them itself
+            frame = marshal.dumps((program["source"], *rest))
+        self.send(frame)
 
     def patience(self) -> float:
         """Seconds until the next clock has to be looked at."""
-        return max(min(self.next_look, self.deadline) - time.monotonic(), 0.001)
+        return min(max(min(self.next_look, self.deadline) - time.monotonic(), 0.001), self.glance_s)
 
     def look_at_clocks(self) -> None:
         """End the program if it has used up its CPU time or its wall time."""
@@ -89,58 +116,89 @@ class Session:
         if now < self.next_look and now < self.deadline:
             return
         used_s = self.zygote.cpu_s()
-        if used_s < 0:
+        if used_s == GONE:  # though a process of the program's may hold the channel open
+            self.gone, self.next_look = True, now
+            return
+        if used_s == STOPPED:
             raise Ended("crashed", "stopped itself by a signal")
         if used_s >= self.cpu_limit_s:
             raise Ended("timeout", f"CPU limit of {self.cpu_limit_s:g} s")
         if now >= self.deadline:
-            raise Ended("timeout", f"wall limit of {self.limits.wall_s:g} s (CPU used: {used_s:.2f} s)", doubtful=True)
+            raise Ended("timeout", f"wall limit of {self.wall_s:g} s (CPU used: {used_s:.2f} s)", doubtful=True)
         self.next_look = now + max(self.cpu_limit_s - used_s, 0.01)
 
     def answer(self) -> list[Any]:
-        """Return the next answer of the child, as an undecoded list."""
+        """Return the next answer of the child, as an undecoded list; raise Ended if the program could not be loaded."""
+        return self.parsed(self.line())
+
+    def line(self) -> bytes:
+        """Return the next answer as it was sent."""
         while not self.lines:
             self.receive()
+        return self.lines.pop()
+
+    def parsed(self, line: bytes) -> list[Any]:
         try:
-            answer = from_text(self.lines.pop().decode("ascii"))
+            answer = from_text(line.decode("ascii"))
         except (ValueError, RecursionError) as error:
             raise Ended("crashed", f"broke the protocol: {type(error).__name__}") from error
         if type(answer) is not list or not answer:
             raise Ended("crashed", "broke the protocol: not an answer")
+        if answer[0] == "x" and len(answer) == 4:
+            raise self.failed(answer)
+        if answer[0] == "none":
+            raise Ended("refused", "the program does not define the entry point")
         return answer
 
     def receive(self) -> None:
+        """Wait for something: an answer, the end of a batch, a clock."""
+        if self.silent:
+            raise HungUp
         self.channel.settimeout(self.patience())
         try:
             chunk = self.channel.recv(RECEIVE_BYTES)
         except TimeoutError:
-            self.look_at_clocks()
+            self.drain()
+            self.glance_s = min(2 * self.glance_s, LAST_GLANCE_S)
+            if not self.lines:
+                if self.gone:
+                    raise HungUp from None
+                self.look_at_clocks()
             return
         except OSError:
             chunk = b""
-        if not chunk:
-            raise HungUp
-        if chunk[-1] == 10 and not self.buffer:
-            self.lines = chunk[:-1].split(b"\n")
+        self.drain()  # before what the socket brought: a child turns to the socket when the pipe is full
+        if chunk:
+            self.take(chunk)
+            self.look_at_clocks()  # a program that says a little all the time never lets us wait
         else:
-            self.buffer += chunk
-            *self.lines, self.buffer = self.buffer.split(b"\n")
-            # JSON's escapes and tags make text at most some times longer than the cap that honest children keep
-            if len(self.buffer) > 8 * self.limits.result_bytes:
-                raise Ended("output_limit", f"an answer is larger than {self.limits.result_bytes} bytes")
-        self.lines.reverse()  # popped from the end
+            self.silent = True
+
+    def drain(self) -> None:
+        """Take what the pipe holds."""
+        try:
+            if chunk := os.read(self.pipe, PIPE_READ_BYTES):
+                self.take(chunk)
+        except BlockingIOError:
+            pass  # empty, and a writer is alive
+
+    def take(self, chunk: bytes) -> None:
+        """Cut what has arrived into lines."""
+        *lines, self.buffer = (self.buffer + chunk).split(b"\n")
+        self.lines = lines[::-1] + self.lines  # popped from the end
+        # JSON's escapes and tags make text at most some times longer than the cap that honest children keep
+        if len(self.buffer) > 8 * self.limits.result_bytes:
+            raise Ended("output_limit", f"an answer is larger than {self.limits.result_bytes} bytes")
+
+    def completed(self) -> None:
+        """Wait for the end of a batch whose answers have all been read: a child that cannot say so is not believed."""
+        if self.line() != DONE:
+            raise Ended("crashed", "broke the protocol: too many answers")
 
     def loaded(self) -> None:
-        """Wait until the program has been executed."""
-        answer = self.answer()
-        kind = answer[0]
-        if kind == "ok":
-            return
-        if kind == "none":
-            raise Ended("refused", "the program does not define the entry point")
-        if kind == "x" and len(answer) == 4:
-            raise self.failed(answer)
-        raise Ended("crashed", "broke the protocol: unexpected answer")
+        """Wait until the program has been executed, where no calls came along with it."""
+        if self.answer()[0] != "ok":
+            raise Ended("crashed", "broke the protocol: unexpected answer")
 
     def failed(self, answer: list[Any]) -> Ended:
         """Return how a program ends that lets an exception out."""
@@ -152,10 +210,15 @@ class Session:
             return Ended("crashed", f"exited early ({text})")
         return Ended("exception", text)
 
-    def rebuilt(self, answer: list[Any]) -> Exception:
-        """Return an exception to raise in a test script for one that the candidate raised."""
+    def rebuilt(self, answer: list[Any], names_stop: bool) -> Exception:
+        """Return an exception to raise in a test script for one that the candidate raised.
+
+        Unless the script names them (`names_stop`), those that end a loop lose that power: `all(map(candidate, xs))`
+        would hold of a candidate that raises one at once.
+        """
         found = getattr(builtins, str(answer[1]), None)
-        if isinstance(found, type) and issubclass(found, Exception):
+        ends_loops = not names_stop and found in (StopIteration, StopAsyncIteration)
+        if isinstance(found, type) and issubclass(found, Exception) and not ends_loops:
             try:
                 return found(str(answer[3])[:300])
             except TypeError:  # UnicodeDecodeError and a few others want more than a message
@@ -164,7 +227,7 @@ class Session:
 
     def finish(self, hung_up: bool) -> tuple[Ended | None, float, int, bool]:
         """End the child; return how it ended if `hung_up`, CPU seconds, peak bytes, whether the jail is clean."""
-        self.channel.close()
+        self.close()
         status, cpu_s, peak_bytes, clean = self.zygote.finish()
         if not hung_up:
             return None, cpu_s, peak_bytes, clean
@@ -191,3 +254,10 @@ class Session:
 
 def undamaged(error: Damaged) -> Ended:
     return Ended("crashed", f"broke the protocol: {error}"[:300])
+
+
+def may_start(source: str) -> int:
+    """Say what a program may start: threads cost a filter, so only what reads as if it used them may have them."""
+    if "fork" in source:
+        return PROCESSES
+    return THREADS if any(word in source for word in THREAD_WORDS) else NO_PROCESSES

@@ -37,8 +37,8 @@ clone 56 220, clone3 435 435, fcntl 72 25, ioctl 16 29, prctl 157 167, prlimit64
 
 # made once by the launcher and the zygote while they build the jail, refused afterwards
 BUILDING = """
-mount 165 40, umount2 166 39, pivot_root 155 41, unshare 272 97, seccomp 317 277, capset 126 91, mount_setattr 442
-442, landlock_create_ruleset 444 444, landlock_add_rule 445 445, landlock_restrict_self 446 446
+mount 165 40, umount2 166 39, pivot_root 155 41, unshare 272 97, seccomp 317 277, capset 126 91, capget 125 90,
+mount_setattr 442 442, landlock_create_ruleset 444 444, landlock_add_rule 445 445, landlock_restrict_self 446 446
 """
 
 

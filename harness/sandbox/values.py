@@ -4,16 +4,19 @@
 they extend. `decode` runs in the judge and is the boundary: it builds builtins and opaque handles, whatever it is sent.
 
 A tree is a scalar, or a list whose first element is a tag:
-l list, t tuple, s set, f frozenset, d dict (k, v, k, v …), b bytes, a bytearray, c complex, i int too long for decimal
-digits, r range, n iterator, y builtin type by name, o opaque object (handle, type name).
+l list, t tuple, s set, f frozenset, d dict (k, v, k, v …), b bytes, a bytearray, w memoryview, c complex, i int too
+long for decimal digits, r range, n iterator, e deque, k v p keys, values and items of a dict, q fraction, m decimal,
+D date, time or duration, y builtin type by name, o opaque object (handle, type name).
 """
 
 from __future__ import annotations
 
 import builtins
+import importlib
 import sys
 from collections.abc import Callable
 from json import JSONDecoder, JSONEncoder
+from types import MappingProxyType
 from typing import Any
 
 MAX_DEPTH = 100
@@ -25,23 +28,18 @@ RANGE_ITEMS = 1_000_000  # a test may make a list of it, in the judge
 to_text = JSONEncoder(check_circular=False).encode
 from_text = JSONDecoder().decode
 
-ITERATORS: tuple[type, ...] = tuple(
-    type(example)
-    for example in (
-        map(len, ()),
-        filter(len, ()),
-        zip(),
-        enumerate(()),
-        reversed(()),
-        reversed([]),
-        iter([]),
-        iter(()),
-        iter({}),
-        iter(""),
-        iter(range(0)),
-        (item for item in ()),
-    )
-)
+NUMBER_BITS = 1 << 14  # of a fraction's numerator and denominator: finding their divisors is quadratic
+NUMBER_CHARS = 1 << 12  # of a decimal's text, and its exponent: a test may write out what it stands for
+IMMUTABLE = 1 << 8  # flag of a type that is Python's own (Py_TPFLAGS_IMMUTABLETYPE)
+
+PLAIN_ROWS = {list, tuple}
+KEYS, VALUES, ITEMS = type({}.keys()), type({}.values()), type({}.items())
+MOMENTS: dict[str, tuple[str, ...]] = {  # classes of the module datetime and the numbers that they are made from
+    "date": ("year", "month", "day"),
+    "time": ("hour", "minute", "second", "microsecond"),
+    "datetime": ("year", "month", "day", "hour", "minute", "second", "microsecond"),
+    "timedelta": ("days", "seconds", "microseconds"),
+}
 
 
 class TooLarge(Exception):
@@ -50,6 +48,24 @@ class TooLarge(Exception):
 
 class Damaged(Exception):
     """The child sent something that no honest child sends."""
+
+
+def sensible(number: Any) -> bool:
+    """Whether a decimal can be compared (a signalling NaN cannot) and written out in reasonable space."""
+    if number.is_snan():
+        return False
+    return len(str(number)) <= NUMBER_CHARS and (not number.is_finite() or abs(number.adjusted()) <= NUMBER_CHARS)
+
+
+def plain_of(value: Any, kind: type) -> Any:
+    """Return the builtin container that an object of these standard classes wraps and is equal to; else None."""
+    if kind is MappingProxyType:
+        return dict(value)
+    collections = sys.modules.get("collections")
+    for name in ("UserDict", "UserList", "UserString", "ChainMap"):
+        if issubclass(kind, getattr(collections, name, ())):
+            return dict(value) if name == "ChainMap" else value.data
+    return None
 
 
 class Encoder:
@@ -94,6 +110,14 @@ class Encoder:
         return self.rarer(value, kind, depth)
 
     def items(self, tag: str, values: Any, depth: int) -> list[Any]:
+        if type(values) in PLAIN_ROWS and values:
+            kinds = set(map(type, values))  # most rows are of one kind, and are then seen through in C
+            if kinds == {int} and min(values) > -BIG and max(values) < BIG:
+                self.spend(2 * len(values))
+                return [tag, *values]
+            if kinds == {str}:
+                self.spend(2 * len(values) + sum(map(len, values)))
+                return [tag, *values]
         tree = self.tree
         depth += 1
         out: list[Any] = [tag]
@@ -137,15 +161,53 @@ class Encoder:
             return self.items("t", tuple.__iter__(value), depth)
         if is_a(kind, dict):
             return self.pairs(value, depth)
-        if kind in ITERATORS:
-            return self.items("n", self.first_items(value), depth)
         if kind is type and getattr(builtins, value.__name__, None) is value:
             return ["y", value.__name__]
-        numpy = sys.modules.get("numpy")
-        if numpy is not None and is_a(kind, numpy.generic):
-            return self.tree(value.item(), depth + 1)
+        found = self.of_a_module(value, kind, depth)
+        if found is not None:
+            return found
         self.objects.append(value)
         return ["o", len(self.objects) - 1, str(kind.__name__)[:80]]
+
+    def of_a_module(self, value: Any, kind: type, depth: int) -> Any:
+        """Views, iterators, and data of the standard library's modules; None for what is none of these."""
+        if kind is KEYS or kind is VALUES or kind is ITEMS:
+            return self.items("k" if kind is KEYS else "v" if kind is VALUES else "p", value, depth)
+        if kind is memoryview:
+            self.spend(2 * value.nbytes)
+            return ["w", value.tobytes().hex()]
+        if kind.__flags__ & IMMUTABLE and hasattr(kind, "__next__"):
+            return self.items("n", self.first_items(value), depth)
+        plain = plain_of(value, kind)
+        if plain is not None:
+            return self.tree(plain, depth + 1)
+        loaded = sys.modules.get  # a value of a module's class is there only if the module is
+        if kind is getattr(loaded("collections"), "deque", None):
+            return self.items("e", value, depth)
+        if kind is getattr(loaded("fractions"), "Fraction", None):
+            if max(value.numerator.bit_length(), value.denominator.bit_length()) <= NUMBER_BITS:
+                return ["q", self.tree(value.numerator, depth), self.tree(value.denominator, depth)]
+        elif kind is getattr(loaded("decimal"), "Decimal", None):
+            if sensible(value):
+                return ["m", str(value)]
+        elif kind.__module__ == "datetime" and kind is getattr(loaded("datetime"), kind.__name__, None):
+            return self.moment(value, kind.__name__)
+        numpy = loaded("numpy")
+        if numpy is not None and issubclass(kind, numpy.generic):
+            return self.tree(value.item(), depth + 1)
+        return None
+
+    def moment(self, value: Any, name: str) -> Any:
+        """Return the tree of a date, time or duration; None for one with a time zone of more than an offset."""
+        if name not in MOMENTS:
+            return None
+        numbers = [getattr(value, field) for field in MOMENTS[name]]
+        zone = getattr(value, "tzinfo", None)
+        if zone is None:
+            return ["D", name, numbers]
+        if name == "datetime" and type(zone).__name__ == "timezone" and type(zone).__module__ == "datetime":
+            return ["D", name, numbers, value.utcoffset().total_seconds()]
+        return None
 
     def first_items(self, iterator: Any) -> list[Any]:
         taken: list[Any] = []
@@ -169,7 +231,7 @@ class Decoder:
             return tree
         try:
             return self.container(tree)
-        except (ValueError, TypeError, IndexError, OverflowError, RecursionError) as error:
+        except (ValueError, TypeError, IndexError, ArithmeticError, RecursionError) as error:
             raise Damaged(f"{type(error).__name__}: {error}") from error
 
     def container(self, tree: list[Any]) -> Any:
@@ -194,9 +256,9 @@ class Decoder:
     def leaf(self, tag: Any, tree: list[Any]) -> Any:
         if tag == "i":
             return int(tree[1], 16)
-        if tag in ("b", "a"):
+        if tag in ("b", "a", "w"):
             raw = bytes.fromhex(tree[1])
-            return raw if tag == "b" else bytearray(raw)
+            return raw if tag == "b" else bytearray(raw) if tag == "a" else memoryview(raw)
         if tag == "c":
             return complex(float(tree[1]), float(tree[2]))
         if tag == "r":
@@ -209,5 +271,33 @@ class Decoder:
             if type(named) is type:
                 return named
         if tag == "o" and type(tree[1]) is int and type(tree[2]) is str:
-            return self.handle(tree[1], tree[2])
-        raise Damaged(f"unknown tag {tag!r:.40}")
+            return self.handle(tree[1], tree[2][:80])
+        return self.of_a_module(tag, tree)
+
+    def of_a_module(self, tag: Any, tree: list[Any]) -> Any:
+        """Build what needs a module: loaded here, since most programs return none of these."""
+        if tag in ("e", "k", "v", "p"):
+            items = [self.decode(item) for item in tree[1:]]
+            if tag == "e":
+                return importlib.import_module("collections").deque(items)
+            pairs: Any = items if tag == "p" else zip(items, items, strict=True) if tag == "k" else enumerate(items)
+            mapping: dict[Any, Any] = {}
+            for key, value in pairs:  # a loop of ours, as in container()
+                mapping[key] = value
+            return mapping.keys() if tag == "k" else mapping.values() if tag == "v" else mapping.items()
+        if tag == "q":
+            numbers = [self.decode(tree[1]), self.decode(tree[2])]
+            if all(type(number) is int and number.bit_length() <= NUMBER_BITS for number in numbers):
+                return importlib.import_module("fractions").Fraction(*numbers)
+        if tag == "m" and type(tree[1]) is str and len(tree[1]) <= NUMBER_CHARS:
+            number = importlib.import_module("decimal").Decimal(tree[1])
+            if sensible(number):
+                return number
+        if tag == "D" and type(tree[1]) is str and tree[1] in MOMENTS and all(type(n) is int for n in tree[2]):
+            module = importlib.import_module("datetime")
+            kind = getattr(module, tree[1])
+            if len(tree) == 3:
+                return kind(*tree[2][: len(MOMENTS[tree[1]])])
+            if tree[1] == "datetime":
+                return kind(*tree[2][:7], tzinfo=module.timezone(module.timedelta(seconds=float(tree[3]))))
+        raise Damaged(f"unknown tag or content {tag!r:.40}")

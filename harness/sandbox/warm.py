@@ -12,8 +12,9 @@ import marshal
 import os
 import socket
 import sys
+from types import CodeType, ModuleType
 
-from harness.sandbox.child import Child
+from harness.sandbox.child import CALL, Child
 
 # what programs import most; every further module makes each fork dearer, a rare one is imported by its own program
 MODULES = (
@@ -143,30 +144,74 @@ def f(x):
 )
 
 
-def prepare(result_bytes: int) -> None:
-    """Import, execute and forget; afterwards the heap is frozen so that no collection touches it in a child."""
+# of a zygote that holds numpy
+NUMPY_PROGRAMS = (
+    """
+import numpy as np
+
+def f(x):
+    a = np.arange(x + 1)
+    b = np.array([[1.0, 2.0], [3.0, 4.0]])
+    c = (b @ b.T).sum(axis=0).tolist()
+    return a.max(), np.float64(1.5), bool((a > 1).any()), c, sorted(np.unique(a).tolist()), int(np.sum(a)), np.sqrt(x)
+""",
+)
+ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")  # who forks must have no threads
+ROUNDS = 3  # the interpreter specialises code that has run some times; what it has not, each child would do anew
+
+
+def prepare(result_bytes: int, packages: tuple[str, ...] = ()) -> Child:
+    """Import, execute and forget; return what every child starts from. `packages` are folders: numpy's, its libraries'.
+
+    Afterwards the heap is frozen, so that no collection touches it in a child.
+    """
     for name in MODULES:
         importlib.import_module(name)
-    ours, theirs = socket.socketpair()
-    ours.settimeout(1.0)
-    call = marshal.dumps(((4,), {}))
-    for source in PROGRAMS:
-        code = marshal.loads(marshal.dumps(compile(source, "<program>", "exec", dont_inherit=True)))
-        child = Child(theirs.fileno(), result_bytes)
-        payload = marshal.dumps((code, "f", [call], 1))
-        ours.sendall(len(payload).to_bytes(4, "little") + payload)
-        marshal.loads(child.read_frame() or b"")
-        names = child.run(code, "f")
-        assert names is not None, source
-        child.batch(names["f"], [call, call])
-        child.say(child.answer(names["f"], marshal.dumps(((4,), {}))))
-        ours.recv(1 << 20)
-        names.clear()
-    ours.close()
-    theirs.close()
-    sys.modules.pop("program", None)
+    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
+    for folder in packages:
+        load_package(folder)
+    child = Child(result_bytes)
+    sources = [*PROGRAMS, *(NUMPY_PROGRAMS if "numpy" in sys.modules else ())]
+    codes = [compile(source, "<program>", "exec", dont_inherit=True) for source in sources]
+    for code in codes * ROUNDS:
+        rehearse(child, marshal.loads(marshal.dumps(code)))
+    child.objects.clear()
+    renew(child)
     sys.argv = [""]
     os.environ.clear()
     os.environ.update({"PATH": "/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0"})
     gc.collect()
     gc.freeze()
+    return child
+
+
+def load_package(folder: str) -> None:
+    """Import the package that lies in `folder`, and put nothing that lies beside it within reach."""
+    name, start = os.path.basename(folder), os.path.join(folder, "__init__.py")
+    if not os.path.exists(start):
+        return  # shared libraries, which are found by their place
+    import importlib.util  # a zygote without packages does without this module
+
+    spec = importlib.util.spec_from_file_location(name, start, submodule_search_locations=[folder])
+    assert spec is not None and spec.loader is not None, folder
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+
+def renew(child: Child) -> None:
+    """Give the child a new, empty module to execute its program in."""
+    child.program = sys.modules["program"] = ModuleType("program")
+
+
+def rehearse(child: Child, code: CodeType) -> None:
+    """Let the child do here what it will do in its own process."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        call = marshal.dumps(((4,), {}))
+        request = marshal.dumps((CALL, "f", "", call))
+        ours.sendall(len(request).to_bytes(4, "little") + request)
+        ours.shutdown(socket.SHUT_WR)
+        renew(child)
+        child.run(theirs.fileno(), theirs.fileno(), code, "f", marshal.dumps([(call, False), (call, True)]))
+        child.run(theirs.fileno(), -1, code, "f", None)
+        assert ours.recv(1 << 16).count(b"\n") == 5, code

@@ -1,213 +1,124 @@
-"""The launcher and the zygote: build the jail once, warm an interpreter in it, fork one child per program.
+"""The zygote: a warmed interpreter in its jail that forks one child per program and buries it.
 
-Run by the judge as `main(config)`. The launcher stays outside the pid namespace and waits; the zygote is PID 1 inside.
-Neither ever sees a test or an expected value, and neither decides anything.
+Started by the launcher once the jail stands; PID 1 of its namespace at level full. It never sees a test or an expected
+value, and decides nothing.
 """
 
 from __future__ import annotations
 
-import gc
-import json
 import os
 import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import NoReturn
 
-from harness.sandbox import isolation, kernel, landlock, seccomp, warm
-from harness.sandbox.child import live
+from harness.sandbox import isolation, kernel, orphans, seccomp, warm
+from harness.sandbox.child import GONE, STOPPED
 from harness.sandbox.kernel import Kernel
 
-STOPPED = -1.0  # in place of CPU seconds
-MOST_DESCRIPTORS = 1 << 20  # that the launcher may have inherited
 
+def serve(
+    control: socket.socket,
+    kern: Kernel | None,
+    machine: str,
+    alone: bool,
+    result_bytes: int,
+    packages: tuple[str, ...] = (),
+) -> NoReturn:
+    """Answer the judge: p (with a socket and a pipe) starts a program, c asks its CPU time, f ends it.
 
-class Refused(Exception):
-    """A layer of the jail could not be set up; the text names the layer."""
-
-
-class Config:
-    """What the judge asks for; it comes as JSON in argv and holds nothing secret."""
-
-    def __init__(self, text: str) -> None:
-        values = json.loads(text)
-        self.level: str = values["level"]
-        self.control: int = values["control"]
-        self.witness: int = values["witness"]
-        self.memory_bytes: int = values["memory_bytes"]
-        self.result_bytes: int = values["result_bytes"]
-        self.file_bytes: int = values["file_bytes"]
-        self.scratch_bytes: int = values["scratch_bytes"]
-        self.threads: int = values["threads"]
-
-
-def main(text: str) -> NoReturn:
-    """Become the launcher; never returns."""
-    config = Config(text)
-    keep_only((config.control, config.witness), MOST_DESCRIPTORS)
-    if config.witness >= isolation.DESCRIPTORS:  # a harness with many open files: ours must lie below the limit
-        os.dup(config.witness)
-        os.close(config.witness)
-    control = socket.socket(fileno=config.control)
-    try:
-        if config.level == "full":
-            run_full(config, control)
-        run_plain(config, control)
-    except (OSError, Refused, AttributeError) as error:
-        # AttributeError: a C library without a call that we need
-        with suppress(OSError):
-            control.send(b"!" + str(error).encode()[:500])
-    os._exit(1)
-
-
-def run_full(config: Config, control: socket.socket) -> NoReturn:
-    """Enter the namespaces, fork the zygote as their PID 1, wait until it is gone."""
-    kern = Kernel()
-    machine = filtered_machine()
-    with suppress(OSError):
-        isolation.write_file("/proc/self/oom_score_adj", "1000")  # memory runs out: this goes first
-    step(isolation.enter_namespaces, "user and other namespaces", kern)
-    kern.prctl(kernel.PR_SET_PDEATHSIG, kernel.SIGKILL)
-    step(isolation.build_root, "private file system", kern, config.scratch_bytes)
-    zygote = os.fork()
-    if zygote == 0:
-        try:
-            os.chdir(isolation.SCRATCH)
-            isolation.become_nobody(kern, namespaced=True)
-            kern.prctl(kernel.PR_SET_PDEATHSIG, kernel.SIGKILL)  # after the change of user, which clears it
-            # the zygote, one child, its threads, and the launcher where it has the same user
-            isolation.set_limits(config.memory_bytes, config.file_bytes, config.threads + 3)
-            enter_filter(kern, seccomp.zygote_filter(machine))
-            assert os.getpid() == 1 and os.getuid() != 0, (os.getpid(), os.getuid())
-            serve(config, control, kern, machine)
-        except (OSError, Refused) as error:
-            with suppress(OSError):
-                control.send(b"!" + str(error).encode()[:500])
-        finally:
-            os._exit(1)
-    control.close()
-    os.waitpid(zygote, 0)
-    os._exit(0)
-
-
-def run_plain(config: Config, control: socket.socket) -> NoReturn:
-    """Run as zygote without namespaces: landlock and a filter at level no-namespaces, limits only at process-only."""
-    kern, machine = None, ""
-    os.chdir("/")
-    if sys.platform == "linux":
-        kern = Kernel()
-        if config.level == "no-namespaces":
-            machine = filtered_machine()
-            folders = isolation.library_folders()
-            isolation.become_nobody(kern, namespaced=False)
-            if not os.access(os.__file__, os.R_OK):
-                raise Refused(f"an unprivileged user that can read the interpreter ({os.path.dirname(os.__file__)})")
-            step(landlock.confine, "landlock", kern, folders)
-        kern.prctl(kernel.PR_SET_PDEATHSIG, kernel.SIGKILL)
-    isolation.set_limits(config.memory_bytes, 0, None)
-    if machine:
-        enter_filter(kern, seccomp.zygote_filter(machine))
-    serve(config, control, kern, machine)
-
-
-def keep_only(descriptors: tuple[int, ...], end: int) -> None:
-    """Close every descriptor but these and the null devices at 0 to 2: an open one is a way around all walls."""
-    first = 3
-    for descriptor in sorted(descriptors):
-        os.closerange(first, descriptor)
-        first = descriptor + 1
-    os.closerange(first, end)
-
-
-def filtered_machine() -> str:
-    machine = seccomp.known_machine()
-    if not machine:
-        raise Refused(f"system-call filter (no table for {os.uname().machine})")
-    return machine
-
-
-def step(action: Callable[..., None], layer: str, *arguments: object) -> None:
-    """Run one part of the set-up; a refusal names the layer."""
-    try:
-        action(*arguments)
-    except (OSError, KeyError) as error:
-        raise Refused(f"{layer} ({error})") from error
-
-
-def enter_filter(kern: Kernel, lines: list[seccomp.Instruction]) -> None:
-    try:
-        kern.enter_filter(seccomp.assemble(lines))
-    except OSError as error:
-        raise Refused(f"system-call filter ({error})") from error
-
-
-def serve(config: Config, control: socket.socket, kern: Kernel | None, machine: str) -> NoReturn:
-    """Answer the judge: p (with a descriptor) starts a program, c asks its CPU time, f ends it; end of file ends us."""
+    The end of the judge is the end of everything.
+    """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    warm.prepare(config.result_bytes)
-    alone = config.level == "full"
-    narrow = seccomp.assemble(seccomp.child_filter(machine, signals=alone)) if machine else None
+    me, live = os.getpid(), warm.prepare(result_bytes, packages).live
+    narrow = None
+    if machine and kern is not None:
+        narrow = partial(kern.enter_filter, seccomp.assemble(seccomp.child_filter(machine, signals=alone)))
     # os.fork runs hooks that no child needs; the zygote is single-threaded, so the C library's fork is enough
     fork = kern.libc.fork if kern is not None else os.fork
-    scratch = Scratch() if alone else None
-    control.send(b"ready")
+    scratch = None
+    if alone:
+        assert me == 1, me  # end_all() kills all that it can see
+        scratch = Scratch()
+    receive, send, close, closerange, from_bytes = (
+        control.recvmsg,
+        control.send,
+        os.close,
+        os.closerange,
+        int.from_bytes,
+    )
+    last = isolation.DESCRIPTORS
+    send(b"ready")
     child = 0
     while True:
-        message, ancillary, _, _ = control.recvmsg(64, 64)
-        if not message:
-            os._exit(0)
+        message, ancillary, _, _ = receive(64, 64)
         if message == b"p":
-            fd = int.from_bytes(ancillary[0][2][:4], "little")
+            given = ancillary[0][2]
+            fd, pipe = from_bytes(given[:4], "little"), from_bytes(given[4:], "little")
             child = fork()
             if child == 0:
-                keep_only((fd,), isolation.DESCRIPTORS)
-                if narrow is not None and kern is not None:
-                    kern.enter_filter(narrow)
-                if not alone and narrow is None:
-                    os.setsid()  # with the filter there are no further processes to kill
-                gc.enable()
-                live(fd, config.result_bytes)
-            os.close(fd)
-        elif message == b"c":
-            control.send(str(cpu_time(child)).encode())
+                closerange(3, fd)  # an open descriptor is a way around all walls
+                closerange(fd + 1, pipe)
+                closerange(pipe + 1, last)
+                if not alone:
+                    orphans.tie(kern, me, may_fork=narrow is None)
+                live(fd, pipe, narrow, alone)
+            close(fd)
+            close(pipe)
         elif message == b"f":
-            status, cpu_s, peak_bytes = end_all() if alone else end_one(child)
-            clean = scratch is None or scratch.clean()
-            control.send(f"{status} {cpu_s} {peak_bytes} {int(clean)}".encode())
+            status, cpu_s, peak_bytes = end_all(child) if alone else end_one(child)
+            clean = scratch.clean() if scratch is not None else orphans.end_all()
+            send(b"%d %.6f %d %d" % (status, cpu_s, peak_bytes, clean))
+        elif message == b"c":
+            send(str(cpu_time(child)).encode())
+        elif not message:
+            os._exit(0)
 
 
 def cpu_time(child: int) -> float:
-    """CPU seconds of a running child, all its threads; STOPPED if it has sent itself to sleep by signal."""
+    """CPU seconds of a running child, all its threads; STOPPED if it has sent itself to sleep by signal.
+
+    GONE if it has ended: the judge may not have seen that, where a process of the program's holds the channel open.
+    """
     if sys.platform != "linux":
         return 0.0
     try:
-        if os.waitid(os.P_PID, child, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is not None:
-            return STOPPED
+        state = os.waitid(os.P_PID, child, os.WSTOPPED | os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if state is not None:
+            return STOPPED if state.si_code == os.CLD_STOPPED else GONE
         return time.clock_gettime((~child << 3) | 2)  # the kernel's number for that process's CPU clock
     except OSError:
         return 0.0  # it has just ended; the judge will see the end of its channel
 
 
-def end_all() -> tuple[int, float, int]:
-    """Kill and reap everything else in this pid namespace; return exit status, CPU seconds, peak bytes."""
-    assert os.getpid() == 1, os.getpid()
-    with suppress(ProcessLookupError):
-        os.kill(-1, kernel.SIGKILL)
-    status, cpu_s, peak = -1, 0.0, 0
+def end_all(child: int) -> tuple[int, float, int]:
+    """Kill and reap everything else in this pid namespace; return the child's exit status, CPU seconds, peak bytes.
+
+    When the child has gone, all that it left has become our child: if there is none, the namespace is empty. To kill
+    every process there looks at every process of the machine, so that is done only where one was left.
+    """
+    if child <= 0:
+        return -1, 0.0, 0
+    os.kill(child, kernel.SIGKILL)
+    _, status, usage = os.wait4(child, 0)
+    cpu_s, peak = usage.ru_utime + usage.ru_stime, usage.ru_maxrss
     while True:
         try:
-            _, status, usage = os.wait4(-1, 0)
+            pid, _, usage = os.wait4(-1, os.WNOHANG)
         except ChildProcessError:
             return status, cpu_s, peak * 1024
+        if not pid:
+            os.kill(-1, kernel.SIGKILL)
+            _, _, usage = os.wait4(-1, 0)
         cpu_s += usage.ru_utime + usage.ru_stime
         peak = max(peak, usage.ru_maxrss)
 
 
 def end_one(child: int) -> tuple[int, float, int]:
-    """Kill the child and the session it leads; processes that left the session are beyond this level."""
+    """Kill the child and the session it leads; what left the session becomes an orphan (orphans.py)."""
     if child <= 0:
         return -1, 0.0, 0
     for kill in (os.killpg, os.kill):

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import ast
+import json
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
-from harness.benchmarks import base, humaneval, mbpp, pipelines
+from harness.benchmarks import base, humaneval, mbpp, mbpp_sanitized, pipelines
 from harness.benchmarks.registry import available, extracted, load
 from harness.errors import ConfigError, DataError
 from harness.programs import assemble, cut_at, is_program
@@ -23,6 +24,13 @@ def of_function(body: str, *, prompt: str = 'def f(x):\n    """Do it."""\n') -> 
 
 def test_every_module_is_a_benchmark_by_its_file_name() -> None:
     assert {"humaneval", "mbpp:test", "mbpp:train", "pipelines"} <= set(available())
+
+
+def test_names_that_no_file_can_have_are_served() -> None:
+    assert {"humaneval+", "mbpp+", "mbpp+v0.1.0", "mbpp-sanitized", "mbpp-sanitized:test", "gsm8k:test"} <= set(
+        available()
+    )
+    assert not [name for name in available() if "_" in name]
 
 
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:
@@ -156,6 +164,60 @@ def test_every_mbpp_reference_is_a_program_behind_its_header() -> None:
     assert len(found) == 974
     assert all(is_program(assemble(one, one.reference)) for one in found)
     assert not [one.id for one in found if one.reference.startswith("    pass\n")]
+
+
+# --- MBPP, sanitized; the hub; errata; a file of one's own -------------------------------------------------------
+
+
+def test_sanitized_mbpp_has_its_published_splits() -> None:
+    data = data_folder()
+    sizes = {name: len(load(name, data=data).problems) for name in ("mbpp-sanitized", "mbpp-sanitized:test")}
+    assert sizes == {"mbpp-sanitized": 427, "mbpp-sanitized:test": 257}
+
+
+def test_sanitized_tests_get_their_imports() -> None:
+    row = {**ROW, "prompt": "Do it.", "test_imports": ["import math"]}
+    problem = mbpp.problem_from(mbpp_sanitized.like_mbpp(row), "x")
+    assert isinstance(problem.checks, Script) and problem.checks.text.startswith("import math\n")
+
+
+@pytest.mark.parametrize(("name", "rows"), [("mbpp:train", 374), ("mbpp-sanitized", 427)])
+def test_data_in_the_hubs_cache_serves_as_the_file_does(monkeypatch: pytest.MonkeyPatch, name: str, rows: int) -> None:
+    data = data_folder()
+    monkeypatch.delenv("HARNESS_DATA")
+    module = mbpp if name.startswith("mbpp:") else mbpp_sanitized
+    found = module.rows_of(data)[1]
+    monkeypatch.setattr(base, "from_hub", lambda name, configuration, splits: found[::-1])
+    assert len(load(name).problems) == rows
+    assert load(name).digest == load(name, data=data).digest
+
+
+def test_without_a_folder_or_the_hubs_cache_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HARNESS_DATA", raising=False)
+    with pytest.raises(DataError, match=r"no data folder was given.*HARNESS_DATA.*https://"):
+        load("gsm8k")
+
+
+def test_problems_with_known_errors_can_be_left_out() -> None:
+    kept, less = load("humaneval"), load("humaneval", errata="exclude")
+    assert {one.id for one in kept.problems} - {one.id for one in less.problems} == set(humaneval.ERRATA)
+    assert less.digest != kept.digest and less.name == "humaneval-errata"
+
+
+def test_a_file_of_ones_own_problems_is_a_benchmark(tmp_path: Path) -> None:
+    path = tmp_path / "mine.jsonl"
+    path.write_text(json.dumps(ROW) + "\n")
+    found = load(str(path))
+    assert (found.name, [one.id for one in found.problems]) == ("mine", ["Mbpp/1"])
+    path.write_text(json.dumps({**ROW, "text": "Other."}) + "\n")
+    assert load(str(path)).digest != found.digest
+
+
+def test_a_file_with_faults_is_refused_with_its_lines(tmp_path: Path) -> None:
+    path = tmp_path / "mine.jsonl"
+    path.write_text(json.dumps(ROW) + "\n{}\nno\n")
+    with pytest.raises(DataError, match=r"(?s)mine\.jsonl:2: no task_id.*mine\.jsonl:3: not JSON"):
+        load(str(path))
 
 
 # --- prompts, extraction, stops -----------------------------------------------------------------------------------

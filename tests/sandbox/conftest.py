@@ -1,7 +1,11 @@
-"""One sandbox per level for the whole folder: starting one takes longer than judging most programs."""
+"""One sandbox per kind for the whole folder: starting one takes longer than judging most programs.
+
+None takes a verdict from memory: what runs after an attack must be judged anew.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 
@@ -11,21 +15,47 @@ from harness.sandbox import Limits, Sandbox
 
 # short, so that endless programs end soon; the wall limit still leaves room on a loaded machine
 LIMITS = Limits(cpu_s=1.0, wall_s=6.0, memory_bytes=256 << 20)
+# for programs that wait instead of computing: they are run twice to the wall limit
+IMPATIENT = Limits(cpu_s=1.0, wall_s=0.6, memory_bytes=256 << 20)
+
+
+def at_level_full(sandbox: Sandbox) -> Sandbox:
+    if sandbox.level != "full":
+        pytest.skip(f"needs isolation level full; refused here: {sandbox.missing}")
+    return sandbox
 
 
 @pytest.fixture(scope="session")
-def full() -> Iterator[Sandbox]:
+def inherited() -> Iterator[int]:
+    """The reading end of a pipe whose other end every process started from here may inherit."""
+    reading, writing = os.pipe()
+    os.set_inheritable(writing, True)
+    os.set_blocking(reading, False)
+    yield reading
+    os.close(reading)
+    os.close(writing)
+
+
+@pytest.fixture(scope="session")
+def full(inherited: int) -> Iterator[Sandbox]:
     """A sandbox at level full; skipped where the kernel refuses it."""
     if sys.platform != "linux":
         pytest.skip("needs Linux")
-    with Sandbox(limits=LIMITS) as sandbox:
-        if sandbox.level != "full":
-            pytest.skip(f"needs isolation level full; refused here: {sandbox.missing}")
-        yield sandbox
+    with Sandbox(limits=LIMITS, cache=False) as sandbox:
+        yield at_level_full(sandbox)
+
+
+@pytest.fixture(scope="session")
+def impatient(inherited: int) -> Iterator[Sandbox]:
+    """A sandbox at level full whose wall limit is short."""
+    if sys.platform != "linux":
+        pytest.skip("needs Linux")
+    with Sandbox(limits=IMPATIENT, cache=False) as sandbox:
+        yield at_level_full(sandbox)
 
 
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[Sandbox]:
     """A sandbox at the strongest level there is."""
-    with Sandbox(limits=LIMITS) as sandbox:
+    with Sandbox(limits=LIMITS, cache=False) as sandbox:
         yield sandbox

@@ -14,6 +14,7 @@ import pytest
 
 from harness.errors import SandboxError
 from harness.sandbox import Limits, Program, Sandbox, probe
+from harness.sandbox.worker import Worker
 from harness.types import Check
 
 GOOD = Program("def f(x): return x + 1", "f", (Check((1,), 2),))
@@ -71,7 +72,7 @@ def alive(pid: int) -> bool:
 @pytest.mark.parametrize("which", [0, 1, 2], ids=["judge", "launcher", "zygote"])
 def test_killed_part_heals_and_no_program_is_blamed(full: Sandbox, which: int) -> None:
     os.kill(processes(full)[which], signal.SIGKILL)
-    assert [verdict.status for _, verdict in full.judge([GOOD] * 3)] == ["passed"] * 3
+    assert [verdict.status for _, verdict in full.judge([GOOD] * 3, fresh=True)] == ["passed"] * 3
 
 
 @needs_proc
@@ -79,28 +80,29 @@ def test_zygote_killed_while_serving_runs_the_program_again(full: Sandbox) -> No
     slow = Program("import time\ndef f(x):\n    time.sleep(0.5)\n    return x + 1", "f", GOOD.checks)
     pids = processes(full)
     killer = subprocess.Popen([sys.executable, "-c", f"import os,time; time.sleep(0.2); os.kill({pids[2]}, 9)"])
-    [(_, verdict)] = full.judge([slow])
+    before = full.healed
+    [(_, verdict)] = full.judge([slow], fresh=True)
     killer.wait()
     assert verdict.passed and verdict.wall_s > 0.6 and not alive(pids[2])
+    assert full.healed == before + 1
 
 
 @needs_proc
 def test_program_whose_sandbox_dies_twice_is_infrastructure_never_wrong(
     full: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from harness.sandbox import pool
+    send = Worker.send
 
-    give = Sandbox.give
+    def send_and_kill(self: Worker, data: bytes) -> None:
+        send(self, data)
+        self.ready = True  # or it would count as one that cannot start
+        self.process.kill()
 
-    def give_and_kill(self: Sandbox, worker: pool.Worker, job: pool.Job) -> None:
-        give(self, worker, job)
-        worker.process.kill()
-
-    monkeypatch.setattr(Sandbox, "give", give_and_kill)
-    [(_, verdict)] = full.judge([SLOW])
+    monkeypatch.setattr(Worker, "send", send_and_kill)
+    [(_, verdict)] = full.judge([SLOW], fresh=True)
     assert verdict.status == "infrastructure"
     monkeypatch.undo()
-    assert [verdict.status for _, verdict in full.judge([GOOD])] == ["passed"]
+    assert [verdict.status for _, verdict in full.judge([GOOD], fresh=True)] == ["passed"]
 
 
 @needs_proc
@@ -112,21 +114,27 @@ def test_close_leaves_no_process() -> None:
     assert gone(pids, 0.05)
 
 
+HARNESS = """
+from harness.sandbox import Check, Program, Sandbox
+with Sandbox(workers=2, cache=False) as sandbox:
+    good, endless = (Program(text, "f", (Check((1,), 2),)) for text in ("def f(x): return x + 1", "while True: pass"))
+    for index, _ in sandbox.judge([good, good, endless, endless, endless, endless]):
+        print(index, flush=True)
+"""
+
+
 @needs_proc
-def test_killed_harness_leaves_no_process() -> None:
-    code = (
-        "from harness.sandbox import Program, Sandbox\nfrom harness.types import Check\n"
-        "import threading, sys\nwith Sandbox() as s:\n"
-        "    print('up', flush=True)\n"
-        "    list(s.judge([Program('def f(x):\\n    while True: pass', 'f', (Check((1,), 2),))]))\n"
-    )
-    harness = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
-    assert harness.stdout is not None and harness.stdout.readline() == b"up\n"
-    time.sleep(0.3)
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=["kill -9", "SIGTERM"])
+def test_a_harness_that_is_killed_leaves_no_process(how: signal.Signals) -> None:
+    root = Path(__file__).parents[2]
+    harness = subprocess.Popen([sys.executable, "-c", HARNESS], stdout=subprocess.PIPE, cwd=root)
+    assert harness.stdout is not None
+    assert sorted(harness.stdout.readline() for _ in range(2)) == [b"0\n", b"1\n"]
+    time.sleep(0.2)  # both judges have an endless program now
     pids = list(below(harness.pid))
-    assert len(pids) >= 2  # judge and child at least
-    harness.kill()
-    harness.wait()
+    assert len(pids) >= 4  # two judges and their children at least
+    harness.send_signal(how)
+    assert harness.wait() == -how
     harness.stdout.close()
     assert gone(pids, 1.0)
 
@@ -140,11 +148,11 @@ def test_verdicts_stream_and_few_programs_are_taken_ahead(sandbox: Sandbox) -> N
             taken += 1
             yield GOOD
 
-    stream = sandbox.judge(endless())
+    stream = sandbox.judge(endless(), fresh=True)
     for _ in range(5):
         next(stream)
     assert taken <= 5 + 2 * len(sandbox.workers) + 1
-    stream.close()  # type: ignore[attr-defined]  a generator
+    stream.close()
     assert [index for index, _ in sandbox.judge([GOOD])] == [0]
 
 
@@ -190,7 +198,8 @@ def test_start_to_first_verdict_is_quick() -> None:
             list(sandbox.judge([GOOD]))
             return time.monotonic() - began
 
-    assert min(once() for _ in range(3)) < 0.5  # 0.15 s on an idle core
+    crowd = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    assert min(once() for _ in range(3)) < 0.3 * crowd  # 0.15 s on an idle core
 
 
 def test_sandbox_imports_nothing_heavy() -> None:

@@ -1,0 +1,115 @@
+"""Problems of one's own: rows in HumanEval's or MBPP's fields, checked whole before use. It runs nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from harness.benchmarks import base, humaneval, mbpp
+from harness.errors import DataError, suggest
+from harness.programs import is_program
+from harness.syntax import defines, function_named, parse, plain, tree_of
+from harness.types import Problem
+
+VERSION = 1
+TOLD = 10  # errors of a file that are told at once
+HUMANEVAL_FIELDS = ("task_id", "prompt", "entry_point", "canonical_solution", "test")
+MBPP_FIELDS = ("task_id", "text", "code", "test_list")
+
+
+def benchmark(path: Path, style: base.Style) -> base.Benchmark:
+    """Return the problems of a JSONL file as a benchmark, named by its file and known by its content."""
+    found = tuple(from_file(path, "benchmark"))
+    return base.build(path.stem, VERSION, found, style=style, rule="tests", max_new_tokens=512)
+
+
+def from_file(path: Path, key: str) -> list[Problem]:
+    """Return the problems of a JSONL file; DataError tells every fault of it. `key` is the key that named the file."""
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        near = suggest(path.name, [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else [])
+        raise DataError(f"{key}={path}: cannot be read ({error.strerror}){near}.") from None
+    return gather(path.name, ((f"{path}:{number}", line) for number, line in enumerate(lines, start=1) if line.strip()))
+
+
+def gather(source: str, rows: Iterator[tuple[str, Any]]) -> list[Problem]:
+    """Make problems of located rows; DataError tells what is wrong with them, up to ten of them."""
+    found: list[Problem] = []
+    wrong: list[str] = []
+    places: dict[str, str] = {}
+    for place, content in rows:
+        try:
+            problem = problem_of(content, source)
+        except (ValueError, RecursionError) as error:
+            wrong.append(f"{place}: {error}")
+            continue
+        if problem.id in places:
+            wrong.append(f"{place}: task_id {problem.id!r} was used before, at {places[problem.id]}.")
+        places.setdefault(problem.id, place)
+        found.append(problem)
+    if wrong:
+        more = f"\nand {len(wrong) - TOLD} more" if len(wrong) > TOLD else ""
+        raise DataError("\n".join(wrong[:TOLD]) + more)
+    if not found:
+        raise DataError(f"{source}: no problems. Expected one JSON object per line, in HumanEval's or MBPP's fields.")
+    return found
+
+
+def problem_of(content: Any, source: str) -> Problem:
+    """Make a problem of a row, or of its JSON; ValueError says what is wrong with it."""
+    if isinstance(content, bytes):
+        try:
+            content = json.loads(content.decode("utf-8"))
+        except UnicodeDecodeError as error:
+            raise ValueError(f"not UTF-8 (byte {error.start} of the line).") from None
+        except json.JSONDecodeError as error:
+            raise ValueError(f"not JSON ({error}).") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"found a {type(content).__name__}, expected an object.")
+    row: dict[str, Any] = content
+    lacking = {fields: [key for key in fields if key not in row] for fields in (HUMANEVAL_FIELDS, MBPP_FIELDS)}
+    fields = min(lacking, key=lambda one: len(lacking[one]))
+    if lacking[fields]:
+        raise ValueError(
+            f"no {', '.join(lacking[fields])}. Expected {', '.join(HUMANEVAL_FIELDS)} (HumanEval's fields) or "
+            f"{', '.join(MBPP_FIELDS)} (MBPP's)."
+        )
+    return like_humaneval(row, source) if fields == HUMANEVAL_FIELDS else like_mbpp(row, source)
+
+
+def like_humaneval(row: dict[str, Any], source: str) -> Problem:
+    """Check a row in HumanEval's fields and make a problem of it."""
+    for key in HUMANEVAL_FIELDS:
+        if not isinstance(row[key], str) or not row[key].strip():
+            raise ValueError(f"{key} is {row[key]!r:.60}, expected text.")
+    if not row["prompt"].endswith("\n"):
+        raise ValueError("prompt does not end in a newline, so a completion cannot follow it.")
+    head = parse(row["prompt"]) or parse(row["prompt"] + "    pass\n")
+    if head is None or function_named(head, row["entry_point"]) is None:
+        raise ValueError(f"prompt does not hold the header of the entry point {row['entry_point']!r}.")
+    if not is_program(row["prompt"] + row["canonical_solution"]):
+        raise ValueError("prompt + canonical_solution is not a program. A solution continues the prompt.")
+    if not plain(row["test"]) or not defines(row["test"], "check"):
+        raise ValueError("test does not define check(candidate).")
+    return humaneval.problem_from(row, source)
+
+
+def like_mbpp(row: dict[str, Any], source: str) -> Problem:
+    """Check a row in MBPP's fields and make a problem of it."""
+    for key in ("text", "code"):
+        if not isinstance(row[key], str) or not row[key].strip():
+            raise ValueError(f"{key} is {row[key]!r:.60}, expected text.")
+    if not isinstance(row["task_id"], int | str) or isinstance(row["task_id"], bool):
+        raise ValueError(f"task_id is {row['task_id']!r:.60}, expected a number or text.")
+    tests = row["test_list"]
+    if not isinstance(tests, list) or not tests or not all(isinstance(one, str) and one.strip() for one in tests):
+        raise ValueError(f"test_list is {tests!r:.60}, expected a list of assert statements.")
+    for key, text in [("code", row["code"]), *(("test_list", one) for one in tests)]:
+        try:
+            tree_of(text)
+        except SyntaxError as error:
+            raise ValueError(f"{key} is not Python ({error.msg}): {text!r:.60}") from None
+    return mbpp.problem_from(row, source)
