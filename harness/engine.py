@@ -34,7 +34,7 @@ from harness.training.schedule import Schedule
 from harness.types import Problem, Sample, Student, TrainingSet, Verdict
 
 # Code versions: raise one when the same inputs would give another result. A golden test forces it.
-ANSWERS, SAMPLES, VERDICTS, CHECKPOINT = 1, 1, 1, 1
+ANSWERS, SAMPLES, VERDICTS, CHECKPOINT = 1, 1, 2, 1
 
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"  # that runs the candidates
