@@ -173,7 +173,7 @@ def alone(contest: Contest, rounds: int, programs: int) -> list[Line]:
             contest.turn("numpy", "ours")
         if contest.options.data:
             contest.turn("humaneval+", "ours")
-            contest.turn("humaneval", "ours x2")
+            contest.turn("all of humaneval", "ours")
     tail = contest.middle("ours", "trivial", lambda a: percentile(a["walls"], 0.99) / percentile(a["walls"], 0.5))
     found.append(("p99 of a trivial program, medians", tail, "times", 2.0, True))
     del contest.answers["ours", "trivial"][:-rounds]
@@ -189,7 +189,7 @@ def alone(contest: Contest, rounds: int, programs: int) -> list[Line]:
     if numpy:
         found.append(("program that needs numpy", contest.middle("ours", "numpy") * 1e3, "ms", 3.0, True))
     if contest.options.data:
-        plus = contest.middle("ours", "humaneval+") / contest.middle("ours", "humaneval")
+        plus = contest.middle("ours", "humaneval+") / contest.middle("ours", "all of humaneval")
         found.append(("HumanEval+ against HumanEval, a program", plus, "times", 3.0, True))
     found.append(("start to first verdict", statistics.median(start_s() for _ in range(rounds)), "s", 0.3, True))
     resident = contest.answers["ours", "trivial"][-1]["resident"]

@@ -25,7 +25,7 @@ from typing import Any
 from harness.errors import DataError, SandboxError
 from harness.evaluate import result_of
 from harness.sandbox import Level, Limits, Program, Sandbox, Script
-from harness.sandbox.scripts import free_names
+from harness.sandbox.prepared import free_names
 from harness.stats.passk import pass_at_k
 
 try:

@@ -88,7 +88,7 @@ class Child:
         """
         loads, room = marshal.loads, PIPE_BYTES
         for raw, watched in calls:
-            line = None
+            line, answer = b"", None
             try:
                 if watched:
                     answer = self.answer(function, raw)
@@ -104,7 +104,7 @@ class Child:
                         answer = ["v", digested(value) if digest else self.encoder.encode(value)]
             except BaseException as error:  # noqa: BLE001  the program may raise anything
                 answer = self.failure(error)
-            if line is None:
+            if not line:
                 line = to_text(answer).encode() + b"\n"
             room -= len(line)
             if room < 0:

@@ -94,7 +94,9 @@ class Zygote:
         os.set_inheritable(witness, True)
         null = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 1, 2)]
         argv = command("launcher", json.dumps(config))
-        self.launcher = os.posix_spawn(sys.executable, argv, clean_environment(), file_actions=null)
+        # symbols resolved at the start, not anew in every child
+        environment = {**clean_environment(), "LD_BIND_NOW": "1"}
+        self.launcher = os.posix_spawn(sys.executable, argv, environment, file_actions=null)
         os.set_inheritable(witness, False)
         theirs.close()
         self.control = ours

@@ -153,6 +153,8 @@ def jail(
     config: Config, control: socket.socket, kern: Kernel, machine: str, user: int, processes: int, refused: str = ""
 ) -> NoReturn:
     """Put up what is left of level full around this process, which is PID 1, and serve."""
+    with suppress(PermissionError):  # it leads a session already
+        os.setsid()  # a process group reaches out of its pid namespace: kill(0, 9) would end the judge
     try:
         null = os.open(os.devnull, os.O_RDWR)  # the read-only one of the jail: the host's could be touched
         for descriptor in (0, 1, 2):

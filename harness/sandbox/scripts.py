@@ -7,30 +7,27 @@ trusted prompt defines, a standard module or (MBPP's bare asserts only) a proxy 
 
 from __future__ import annotations
 
-import ast
-import builtins
 import importlib
 import json
 import marshal
 import random
 import sys
 from contextlib import suppress
-from types import CodeType, TracebackType
+from types import TracebackType
 from typing import Any
 
+from harness.sandbox.arguments import write_back
 from harness.sandbox.child import CALL, GET, SET
 from harness.sandbox.foresight import CANONICAL, Rehearsal, rehearse, soft
 from harness.sandbox.limits import TEXT_CHARS
-from harness.sandbox.pristine import COPY, keep_pristine, meet, pristine
-from harness.sandbox.rules import Incomparable, cut, show, show_call
+from harness.sandbox.prepared import FILE, PASSED, Prepared
+from harness.sandbox.pristine import COPY, pristine
+from harness.sandbox.rules import Incomparable, show, show_call
 from harness.sandbox.session import Ended, HungUp, Session, undamaged
 from harness.sandbox.values import Damaged, Decoder, Encoder
 
 CACHED = 1024  # scripts kept ready; MBPP has 974 problems
-FILE = "<tests>"
-PASSED = "__assertion_passed__"
 DIVERGED = 3  # times that a script may do otherwise than foreseen before it is asked call by call for good
-FORGIVING = (ast.Try, ast.TryStar, ast.With, ast.AsyncWith)  # what may catch an exception on purpose
 
 
 TRUE = {"Match"}  # true whatever it holds; said by the candidate, who could as well return True: `assert re.search(…)`
@@ -225,102 +222,6 @@ class Run:
         if kind == "large" and len(answer) == 2:
             raise Ended("output_limit", str(answer[1])[:TEXT_CHARS])
         raise Ended("crashed", "broke the protocol: unexpected answer")
-
-
-def write_back(ours: Any, changed: Any) -> None:
-    """Do to our argument, in place, what the candidate did to its copy."""
-    if type(ours) is not type(changed):
-        return
-    if isinstance(ours, list):
-        kept = [merged(old, new) for old, new in zip(ours, changed, strict=False)]
-        ours[:] = kept + changed[len(kept) :]
-    elif isinstance(ours, dict):
-        merged_items = {key: merged(ours.get(key), value) for key, value in changed.items()}
-        ours.clear()
-        ours.update(merged_items)
-    elif isinstance(ours, set):
-        ours.clear()
-        ours.update(changed)
-    elif isinstance(ours, bytearray):
-        ours[:] = changed
-
-
-def merged(old: Any, new: Any) -> Any:
-    """Keep the identity of a nested mutable object, with its new content."""
-    if isinstance(old, (list, dict, set, bytearray)) and type(old) is type(new):
-        write_back(old, new)
-        return old
-    return new
-
-
-class CountAsserts(ast.NodeTransformer):
-    """Puts a call behind every assert that notes that it held."""
-
-    def __init__(self) -> None:
-        self.asserts: list[ast.Assert] = []
-
-    def visit_Assert(self, node: ast.Assert) -> list[ast.stmt]:
-        index = len(self.asserts)
-        self.asserts.append(node)
-        note = ast.Expr(ast.Call(ast.Name(PASSED, ast.Load()), [ast.Constant(index)], []))
-        return [node, ast.fix_missing_locations(ast.copy_location(note, node))]
-
-
-class Prepared:
-    """A script, parsed and compiled once for all samples of its problem."""
-
-    def __init__(self, text: str) -> None:
-        tree = ast.parse(text, FILE)
-        counter = CountAsserts()
-        self.free = free_names(tree)
-        self.forgives = any(isinstance(node, FORGIVING) or "aises" in word(node) for node in ast.walk(tree))
-        self.names_stop = "StopIteration" in text or "StopAsyncIteration" in text
-        tree = self.kept(tree)
-        self.code: CodeType = compile(counter.visit(tree), FILE, "exec", dont_inherit=True)
-        self.text = text
-        self.asserts = [(node.lineno, node.end_lineno or node.lineno) for node in counter.asserts]
-        self.lines = text.splitlines()
-
-    def kept(self, tree: ast.Module) -> ast.Module:
-        return keep_pristine(tree, {"candidate", *self.free - sys.stdlib_module_names})
-
-    def tree(self) -> ast.Module:
-        """Return the script anew, for a purpose of its own."""
-        return self.kept(ast.parse(self.text, FILE))
-
-    def helped_by(self, entry_point: str) -> bool:
-        """Whether the tests judge what the entry point returns by what other names of the program return."""
-        others = self.free - sys.stdlib_module_names - {entry_point}
-        return meet(ast.parse("\n".join(self.lines)), {entry_point, "candidate"}, others)
-
-    def source(self, line: int) -> str:
-        """Return the text of the assert that stands on a line."""
-        for first, last in self.asserts:
-            if first <= line <= last:
-                return cut(" ".join(part.strip() for part in self.lines[first - 1 : last]))
-        return cut(self.lines[line - 1].strip()) if 0 < line <= len(self.lines) else ""
-
-
-def word(node: ast.AST) -> str:
-    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
-
-
-def free_names(tree: ast.Module) -> set[str]:
-    """Return names that a script reads and nowhere binds."""
-    read: set[str] = set()
-    bound: set[str] = set(dir(builtins))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name):
-            (read if isinstance(node.ctx, ast.Load) else bound).add(node.id)
-        elif isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)):
-            bound.add(node.name)
-        elif isinstance(node, ast.arg):
-            bound.add(node.arg)
-        elif isinstance(node, (ast.Import, ast.ImportFrom)):
-            bound.update((alias.asname or alias.name).split(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ExceptHandler) and node.name:
-            bound.add(node.name)
-    return read - bound
 
 
 class Scripts:

@@ -85,7 +85,7 @@ def test_attack_fails_and_harms_no_later_program(full: Sandbox, impatient: Sandb
     assert all(canary.cpu_s < CANARY_CPU_S for canary in canaries), canaries
     assert Traces.now() == before
     assert attack.ends_judge or sandbox.healed == healed
-    assert not size or jailed(sandbox) == size
+    assert not size or attack.ends_judge or jailed(sandbox) == size
 
 
 @pytest.mark.attacks

@@ -183,16 +183,12 @@ PYTHON: tuple[Attack, ...] = (
         "program in the scratch folder",
         "open('/tmp/x', 'w').write('#!/bin/true')\nos.chmod('/tmp/x', 0o755)\nos.execv('/tmp/x', ['x'])",
     ),
-    escape(
-        "library in the scratch folder",
-        "import _ctypes\nopen('/tmp/x.so', 'wb').write(open(_ctypes.__file__, 'rb').read())\nctypes.CDLL('/tmp/x.so')",
-    ),
     escape("null device of the host touched", "os.utime(0)"),
     escape("null device of the host closed to others", "os.fchmod(0, 0)"),
     escape(
         "host files",
         "for p in ('/etc/passwd', '/etc/hostname', '/proc/version', '/sys/kernel', '/root/.bashrc', '/var/log', '/run',"
-        " '/boot', '/bin/sh', '/usr/bin'):\n    if os.path.exists(p): return\nraise OSError",
+        " '/boot', '/bin/sh'):\n    if os.path.exists(p): return\nraise OSError",
     ),
     escape("proc of the host", "os.listdir('/proc/1')"),
     escape("cgroups", "open('/sys/fs/cgroup/cgroup.procs').read()"),
@@ -214,7 +210,6 @@ PYTHON: tuple[Attack, ...] = (
         "import glob\nfor p in glob.glob('/usr/bin/su') + glob.glob('/bin/su') + glob.glob('/usr/bin/sudo'):\n"
         "    return\nraise OSError",
     ),
-    escape("real PID of the host", "if os.getpid() < 30000 or os.getppid() == 1: raise OSError"),
     escape("name of the host", "if socket.gethostname() == 'sandbox': raise OSError"),
     escape("network interfaces", "if [name for _, name in socket.if_nameindex() if name != 'lo'] == []: raise OSError"),
     escape(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 from harness.types import Check, Plain
 from tests.sandbox.attacks.attack import Harmless, asserts, calls, check
 
@@ -322,6 +324,27 @@ VALUES: tuple[Harmless, ...] = (
     Harmless("a range for itself", "def f(): return range(3)\n", check("assert candidate() == range(3)")),
 )
 
+# without numpy there is nothing to be shown
+NUMPY: tuple[Harmless, ...] = (
+    (
+        gives(
+            "numpy's scalars",
+            "import numpy as np\ndef f(): return [np.int64(3), np.float64(0.5), np.bool_(True), np.str_('a')]\n",
+            [3, 0.5, True, "a"],
+        ),
+        gives(
+            "numpy's sums", "import numpy as np\ndef f(): return np.arange(4).sum(), float(np.mean([1, 2]))\n", (6, 1.5)
+        ),
+        gives(
+            "an array as a list",
+            "import numpy\ndef f(): return numpy.array([[1, 2], [3, 4]]).T.tolist()\n",
+            [[1, 3], [2, 4]],
+        ),
+    )
+    if importlib.util.find_spec("numpy")
+    else ()
+)
+
 # what only scripts can see
 SCRIPTED: tuple[Harmless, ...] = (
     Harmless(
@@ -481,4 +504,4 @@ SCRIPTED: tuple[Harmless, ...] = (
     ),
 )
 
-HARMLESS: tuple[Harmless, ...] = PLAIN + VALUES + SCRIPTED
+HARMLESS: tuple[Harmless, ...] = PLAIN + VALUES + NUMPY + SCRIPTED

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.types import Check
-from tests.sandbox.attacks.attack import Attack, asserts, calls, check
+from tests.sandbox.attacks.attack import EVERY_WAY, Attack, asserts, calls, check
 
 # every operation that a test could apply, answered in the cheat's favour
 LIAR = """class Any_:
@@ -277,4 +277,32 @@ MIXED: tuple[Attack, ...] = (
     ),
 )
 
-ATTACKS: tuple[Attack, ...] = LIES + OBJECTS + FORGIVING + MIXED
+# programs that import numpy live in another jail, which shows that package
+NUMPY: tuple[Attack, ...] = tuple(
+    Attack(f"numpy: {name}", f"import numpy as np\n{source}", tests, cpu_s=1.0)
+    for name, source, tests in (
+        ("array that compares element by element", "def f(x): return np.array([x + 1])\n", EVERY_WAY),
+        ("empty array", "def f(x): return np.array([])\n", check("assert not candidate(41) != 42")),
+        ("masked value", "def f(x): return np.ma.masked\n", check("assert candidate(41) == 42")),
+        ("array of liars", LIAR + "def f(x): return np.array([Any_()], dtype=object)\n", EVERY_WAY),
+        (
+            "array type with its own ufunc",
+            "class A(np.ndarray):\n    def __array_ufunc__(s, *a, **k): return True\n    def __bool__(s): return True\n"
+            "    def item(s): return 42\n    def tolist(s): return 42\ndef f(x): return np.zeros(1).view(A)\n",
+            EVERY_WAY,
+        ),
+        (
+            "scalar type with its own item",
+            "class S(np.float64):\n    def item(s): return 42\n    def __eq__(s, o): return True\n"
+            "    __hash__ = None\ndef f(x): return S(7)\n",
+            EVERY_WAY,
+        ),
+        (
+            "comparison switched off",
+            "np.errstate(all='ignore').__enter__()\ndef f(x): return np.float64('nan')\n",
+            EVERY_WAY,
+        ),
+    )
+)
+
+ATTACKS: tuple[Attack, ...] = LIES + OBJECTS + FORGIVING + MIXED + NUMPY
