@@ -169,13 +169,18 @@ class StepEngine:
 
     def judge(self, pairs: Sequence[tuple[Problem, str]], cpu_s: float) -> tuple[list[Verdict], list[Record]]:
         """Return the verdict of each (problem, whole program) on the problem's checks, within `cpu_s` CPU seconds."""
-        limits = Limits(cpu_s=cpu_s, wall_s=self.judging.wall_s, memory_bytes=self.judging.memory_mb * 2**20)
-        shared: Json = {"limits": dataclasses.asdict(limits), "level": self.level, "python": PYTHON}
+        limits = dataclasses.replace(self.limits(), cpu_s=cpu_s)
+        shared: Json = {
+            "limits": dataclasses.asdict(limits),
+            "level": self.level,
+            "python": PYTHON,
+            "numpy": numpy_version(),  # which programs may import
+        }
         items: list[Json] = [[program, problem.entry_point, checks_hash(problem)] for problem, program in pairs]
 
         def compute(todo: list[int]) -> Iterator[tuple[int, Payload]]:
             programs = (program_of(*pairs[index], cpu_s) for index in todo)
-            for position, verdict in self.jail(limits).judge(programs):
+            for position, verdict in self.jail().judge(programs):
                 if verdict.status == "infrastructure":
                     raise SandboxError(
                         f"problem {pairs[todo[position]][0].id}: the sandbox failed twice ({verdict.reason}). No "
@@ -186,8 +191,12 @@ class StepEngine:
         records = self.run(Step("verdicts", VERDICTS, shared), items, compute)
         return [codec.verdict_from_json(record.payload) for record in records], records
 
-    def jail(self, limits: Limits) -> Sandbox:
+    def limits(self) -> Limits:
+        return Limits(cpu_s=self.judging.cpu_s, wall_s=self.judging.wall_s, memory_bytes=self.judging.memory_mb * 2**20)
+
+    def jail(self) -> Sandbox:
         if self.sandbox is None:
+            limits = self.limits()  # whatever the first program's: each says its own CPU limit
             self.sandbox = self.resources.enter_context(Sandbox(workers=1, minimum=self.judging.level, limits=limits))
             if self.sandbox.level != self.level:
                 raise SandboxError(
@@ -260,10 +269,19 @@ def objective_key(objective: Objective) -> Json:
     return {name: {"name": term.name, **dataclasses.asdict(term)} for name, term in terms.items() if term is not None}
 
 
+@cache
+def numpy_version() -> str | None:
+    """Return the version of numpy that programs may import, without a patch level; None where there is none."""
+    try:
+        return ".".join(metadata.version("numpy").split(".")[:2])
+    except metadata.PackageNotFoundError:
+        return None
+
+
 def program_of(problem: Problem, program: str, cpu_s: float) -> Program:
-    return Program(
-        program, problem.entry_point, problem.checks, problem.prompt, problem.id, max(cpu_s, problem.cpu_s or 0.0)
-    )
+    """Return what the sandbox judges: a whole program on a problem's checks, within the larger of two CPU limits."""
+    most = max(cpu_s, problem.cpu_s or 0.0)
+    return Program(program, problem.entry_point, problem.checks, problem.prompt, problem.id, most)
 
 
 def row_seed(seed: int, prompt: str, index: int, decoding: Decoding) -> int:

@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness.benchmarks.base import Benchmark, behind_header
-from harness.benchmarks.prove import program_for, prove
+from harness.benchmarks.prove import prove
 from harness.benchmarks.registry import load
 from harness.config import Run
+from harness.engine import program_of
 from harness.errors import ConfigError, DataError, SandboxError, suggest
+from harness.programs import assemble
 from harness.sandbox import Limits, Program, Sandbox, selftest
 from harness.stats.passk import Estimate, interval, pass_at_k
 from harness.types import Problem, Verdict
@@ -79,6 +81,7 @@ def evaluate_samples(
     allow_missing: bool = False,
     progress: Progress | None = None,
     results: Path | None = None,
+    cpu_s: float = Limits.cpu_s,
 ) -> Evaluation:
     """Judge the samples of a file and write them with `result` and `passed` to `PATH_results.jsonl`.
 
@@ -94,7 +97,7 @@ def evaluate_samples(
     samples = check_file(path, by_id, allow_missing)
     if not target.parent.is_dir() or not os.access(target.parent, os.W_OK):
         raise DataError(f"{target}: the results cannot be written there. Copy the samples to a folder of your own.")
-    verdicts = judge_all(path, by_id, sandbox, samples, progress)
+    verdicts = judge_all(path, by_id, sandbox, samples, cpu_s, progress)
     if fingerprint(path) != before:
         raise DataError(f"{path}: the file changed while it was judged. Run again when it is complete.")
     write_results(target, path, samples, verdicts)
@@ -111,14 +114,14 @@ def score_file(path: Path, run: Run, *, allow_missing: bool = False, progress: P
     limits = Limits(cpu_s=judging.cpu_s, wall_s=judging.wall_s, memory_bytes=judging.memory_mb * 2**20)
     with Sandbox(workers=run.jobs or os.cpu_count() or 1, minimum=judging.level, limits=limits) as sandbox:
         selftest(sandbox)
-        failed = prove(benchmark, sandbox)
+        failed = prove(benchmark, sandbox, judging.cpu_s)
         if failed:
             told = "; ".join(f"{name} ({verdict.reason})" for name, verdict in failed[:3])
             raise SandboxError(
                 f"benchmark={benchmark.name}: {len(failed)} of {len(benchmark.problems)} references fail here, so no "
                 f"score would mean anything: {told}. Raise sandbox.cpu_s, or run harness doctor."
             )
-        return evaluate_samples(path, benchmark, sandbox, run.k, allow_missing, progress)
+        return evaluate_samples(path, benchmark, sandbox, run.k, allow_missing, progress, cpu_s=judging.cpu_s)
 
 
 @dataclass(frozen=True)
@@ -225,7 +228,12 @@ def added(row: dict[str, Any]) -> str:
 
 
 def judge_all(
-    path: Path, by_id: dict[str, Problem], sandbox: Judge, samples: list[Line], progress: Progress | None
+    path: Path,
+    by_id: dict[str, Problem],
+    sandbox: Judge,
+    samples: list[Line],
+    cpu_s: float,
+    progress: Progress | None,
 ) -> list[Verdict]:
     """Return the verdicts by program number; the file is read again, so that its programs are never all in memory."""
     total = max(one.program for one in samples) + 1
@@ -237,7 +245,8 @@ def judge_all(
             if sample.program == fresh:  # numbers rise in the order of their first appearance
                 fresh += 1
                 row = read_row(raw, by_id)
-                yield program_for(by_id[sample.problem_id], added(row))
+                problem = by_id[sample.problem_id]
+                yield program_of(problem, assemble(problem, added(row)), cpu_s)
 
     for done, (at, verdict) in enumerate(sandbox.judge(programs()), start=1):
         if verdict.status == "infrastructure":

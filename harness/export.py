@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,6 +33,7 @@ def export(folder: Path, words: Sequence[str], target: Path) -> Path:
         target.rmdir()
     target.parent.mkdir(parents=True, exist_ok=True)
     keep_student(source, target, row.weights)
+    shutil.rmtree(target / "adapter", ignore_errors=True)  # it names weights of this store; here they are merged
     table = table_of_folder(folder)
     line = next(one for one in table.lines if (one.recipe, one.settings) == (row.recipe, settings_label(row.settings)))
     write_text(

@@ -156,6 +156,14 @@ class Stub:
             yield place, Verdict(self.status, "a reason", None, 0, 1, 0.0, 0.0, 0, self.level)
 
 
+def test_limits_do_not_depend_on_what_was_judged_first(opened):
+    with Sandbox(workers=1) as probe:
+        level = probe.level
+    engine = opened(level=level)
+    engine.judge([(problem("one"), RIGHT)], 0.1)  # as in training, with a limit of its own
+    assert engine.jail().limits == engine.limits() and engine.limits().cpu_s == engine.judging.cpu_s
+
+
 def test_a_failure_of_the_sandbox_is_an_error_and_no_record(opened, monkeypatch):
     monkeypatch.setattr(engine_module, "Sandbox", Stub)
     monkeypatch.setattr(Stub, "status", "infrastructure")

@@ -78,7 +78,7 @@ class Distiller(Trainer):
         apart = scores[: batch.mask[: len(batch.weights)].sum(), 1] if self.teacher is not None else None
         terms = objective_terms(self.objective, scattered(scores[:, 0], batch.mask), batch, apart)
         if len(terms) > 1 and self.state.global_step % SHARES_EVERY == 0:
-            self.note_pulls(terms, states[0], inputs)
+            self.note_pulls(terms, states[-1], inputs)
         loss = torch.zeros((), device=scores.device)
         for name, term in terms.items():
             value = term.total.item()

@@ -41,13 +41,15 @@ class Checkpoints:
         return sorted(found, key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
 
     def last(self) -> tuple[Path, Position] | None:
-        """Return the newest sealed checkpoint, if there is one."""
+        """Return the newest sealed checkpoint; where there is none, clear away what could be mistaken for one later."""
         for path in self.checkpoints():
             if (path / SEAL).is_file():
                 said: dict[str, Any] = json.loads((path / SEAL).read_text())
                 marks = [replace(Mark(**mark), folder=Path(mark["folder"])) for mark in said["marks"]]
                 if all(mark.folder.is_dir() for mark in marks):  # else a finished fit was killed while it was stored
                     return path, Position(said["micro_batches"], marks, said["sums"])
+        for path in self.checkpoints():
+            shutil.rmtree(path)
         return None
 
     def seal(self, update: int, position: Position) -> None:

@@ -42,7 +42,8 @@ def objective_terms(
         total, count = contrast_loss(contrast, logp, batch)
         terms[contrast.name] = Term(total, count, contrast.weight, "pairs")
     if objective.soft is not None and apart is not None:
-        terms[objective.soft.name] = Term(apart.sum(), len(apart), objective.soft.alpha, "tokens")
+        weights = batch.weights.repeat_interleave(batch.mask[:rows].sum(dim=1))  # [N], each label its example's
+        terms[objective.soft.name] = Term((apart * weights).sum(), len(apart), objective.soft.alpha, "tokens")
     return terms
 
 

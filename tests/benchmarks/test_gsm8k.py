@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from harness.benchmarks import base, gsm8k
-from harness.benchmarks.prove import program_for
 from harness.benchmarks.registry import load
+from harness.engine import program_of
 from harness.errors import DataError
+from harness.programs import assemble
 from harness.sandbox import Program, Sandbox
 from harness.types import Check
 from tests.needs import data_folder
@@ -104,5 +105,5 @@ def test_gsm8k_has_its_published_size_and_references_pass() -> None:
     test = load("gsm8k", data=data_folder())
     assert (test.name, len(test.problems)) == ("gsm8k:test", 1319)
     with Sandbox() as sandbox:
-        programs = [program_for(one, one.reference) for one in test.problems[:200]]
+        programs = [program_of(one, assemble(one, one.reference), 5.0) for one in test.problems[:200]]
         assert [programs[at].id for at, verdict in sandbox.judge(programs) if not verdict.passed] == []

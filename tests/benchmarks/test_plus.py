@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from harness.benchmarks import humaneval_plus, mbpp_plus, plus, truths
-from harness.benchmarks.prove import program_for
 from harness.benchmarks.registry import load
 from harness.benchmarks.truths import Question, Truth
+from harness.engine import program_of
 from harness.errors import DataError, HarnessError
 from harness.sandbox import Program, Sandbox
 from harness.sandbox.digests import digest_of
@@ -246,7 +246,8 @@ def test_a_problem_says_the_time_that_its_checks_need(monkeypatch: pytest.Monkey
     data = few(monkeypatch, tmp_path, humaneval_plus.RELEASE, {"0", "36"})
     quick, slow = humaneval_plus.problems(data)
     assert quick.cpu_s is None and slow.cpu_s == 10
-    assert program_for(slow, slow.reference).cpu_s == 10
+    assert program_of(slow, slow.reference, 5.0).cpu_s == 10
+    assert program_of(slow, slow.reference, 30.0).cpu_s == 30
     assert replace(slow, cpu_s=None) != slow
 
 

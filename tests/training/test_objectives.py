@@ -138,6 +138,14 @@ def test_a_student_that_is_its_teacher_starts_at_zero(student: Path, tmp_path: P
     assert mark.losses["kd"] == pytest.approx(0.0, abs=1e-6)
 
 
+def test_an_examples_weight_holds_for_its_teacher_too(student: Path, teacher: Path, tmp_path: Path) -> None:
+    half = tuple(replace(one, weight=0.5) for one in PAIRS)
+    soft = Objective(soft=Soft(alpha=1.0))
+    [whole] = train(student, tmp_path / "whole", soft, teacher, updates=1)
+    [light] = train(student, tmp_path / "light", soft, teacher, updates=1, examples=half)
+    assert light.losses["kd"] == pytest.approx(0.5 * whole.losses["kd"], rel=1e-5)
+
+
 def test_alpha_zero_is_plain_likelihood_bit_for_bit_and_reads_no_teacher(student: Path, tmp_path: Path) -> None:
     [plain] = train(student, tmp_path / "plain", Objective())
     [muted] = train(student, tmp_path / "muted", Objective(soft=Soft(alpha=0.0)), tmp_path / "no such teacher")

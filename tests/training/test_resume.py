@@ -100,6 +100,8 @@ def test_a_checkpoint_whose_marks_have_been_stored_away_is_not_read(student: Pat
         train(student, tmp_path, kill_at=4)
     (tmp_path / "marks" / "2").rename(tmp_path / "adopted")
     assert Checkpoints(tmp_path).last() is None
+    (tmp_path / "marks" / "2").mkdir()  # as the next fit begins to write it, and is killed
+    assert Checkpoints(tmp_path).last() is None
 
 
 def test_only_the_newest_checkpoint_is_kept(student: Path, tmp_path: Path) -> None:
