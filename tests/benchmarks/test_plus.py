@@ -218,7 +218,7 @@ def test_a_recursion_that_is_too_deep_for_the_large_inputs_fails(
     recursive = (
         "def term(n):\n    if n < 2: return [1, 3][n]\n    if n % 2 == 0: return 1 + n / 2\n"
         "    return term(n - 2) + term(n - 1) + 1 + (n + 1) / 2\n"
-        "def tri(n):\n    return [term(i) for i in range(n + 1)] if n < 1e5 else [term(n)]\n"
+        "def tri(n):\n    return [term(i) for i in range(n + 1)] if n < 1e5 else [term(n | 1)]\n"
     )
     assert statuses(tri, tri.prompt + tri.reference, recursive) == ["passed", "exception"]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.sandbox.privileges import NOBODY, OTHERS, SPARE_IDS, process_limit, spare_id
+from tests.needs import missing
 from tests.sandbox.levels.machine import (
     DENIED,
     GOOD,
@@ -122,7 +123,7 @@ def test_number_that_is_not_mapped_is_not_taken() -> None:
             ["unshare", "-U", "--map-root-user", sys.executable, "-c", code], capture_output=True, text=True, check=True
         )
     except (OSError, subprocess.CalledProcessError):
-        pytest.skip("needs util-linux's unshare and user namespaces")
+        missing("user namespaces", "allow them, and install util-linux for its unshare")
     assert int(done.stdout) == NOBODY
     if os.geteuid() == 0 and len(Path("/proc/self/uid_map").read_text().splitlines()) == 1:
         assert spare_id() == SPARE_IDS + os.getpid()
