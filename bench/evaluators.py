@@ -33,10 +33,10 @@ Run = Callable[[], list[bool]]  # judges one prepared workload once
 
 
 def workload(name: str, data: Path | None, quick: bool) -> list[Row]:
-    if name in ("trivial", "numpy"):
-        body = TRIVIAL if name == "trivial" else NUMPY
+    if name in ("trivial", "numpy", "stream"):
+        body = NUMPY if name == "numpy" else TRIVIAL
         one = {"id": name, "prompt": "", "body": body, "test": TEST, "style": "check", "entry": "f"}
-        return [{**one, "inputs": [[1], [4]]}] * (40 if quick else 100)
+        return [{**one, "inputs": [[1], [4]]}] * ((40 if quick else 100) if name != "stream" else 1000)
     if name == "mbpp":
         from harness.benchmarks.mbpp import problems
 

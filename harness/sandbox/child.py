@@ -86,7 +86,7 @@ class Child:
         Each answer is written at once, since one held back would be lost when a later call hangs or dies; but into a
         pipe, since whoever waits on the socket would be woken by each. What the pipe cannot hold goes to the socket.
         """
-        loads, room = marshal.loads, PIPE_BYTES
+        loads, room, short = marshal.loads, PIPE_BYTES, min(PIPE_BYTES, self.encoder.result_bytes)
         for raw, watched in calls:
             line, answer = b"", None
             try:
@@ -96,12 +96,16 @@ class Child:
                     args, kwargs, *digest = loads(raw)
                     value = function(*args, **kwargs)
                     kind = type(value)
-                    if kind is bool:
+                    if digest:
+                        answer = ["v", digested(value)]
+                    elif kind is bool:
                         line = b'["v", true]\n' if value else b'["v", false]\n'
                     elif kind is int and -SHORT < value < SHORT:
                         line = b'["v", %d]\n' % value
+                    elif kind is str and len(value) < short:
+                        answer = ["v", value]
                     else:
-                        answer = ["v", digested(value) if digest else self.encoder.encode(value)]
+                        answer = ["v", self.encoder.encode(value)]
             except BaseException as error:  # noqa: BLE001  the program may raise anything
                 answer = self.failure(error)
             if not line:

@@ -154,23 +154,21 @@ class Session:
         """Wait for something: an answer, the end of a batch, a clock."""
         if self.silent:
             raise HungUp
+        self.look_at_clocks()  # a program that says a little all the time never lets us wait
         self.channel.settimeout(self.patience())
         try:
             chunk = self.channel.recv(RECEIVE_BYTES)
         except TimeoutError:
             self.drain()
             self.glance_s = min(2 * self.glance_s, LAST_GLANCE_S)
-            if not self.lines:
-                if self.gone:
-                    raise HungUp from None
-                self.look_at_clocks()
+            if self.gone and not self.lines:
+                raise HungUp from None
             return
         except OSError:
             chunk = b""
         self.drain()  # before what the socket brought: a child turns to the socket when the pipe is full
         if chunk:
             self.take(chunk)
-            self.look_at_clocks()  # a program that says a little all the time never lets us wait
         else:
             self.silent = True
 

@@ -9,8 +9,9 @@ import marshal
 import pytest
 
 from harness.sandbox import Limits, Program, Sandbox, worker
+from harness.sandbox.digests import digest_of
 from harness.sandbox.foresight import Anything, Rehearsal, rehearse, soft
-from harness.types import Check, Script, Verdict
+from harness.types import Check, Plain, Script, Verdict
 
 TIMES = 4  # a script is asked call by call, then rehearsed, then given up if it went otherwise three times
 
@@ -112,11 +113,27 @@ def test_wrong_answer_is_told_though_a_later_call_never_ends(full: Sandbox) -> N
     assert statuses(found) == {"wrong"} and max(verdict.wall_s for verdict in found) < 0.9
 
 
+def test_program_that_answers_slowly_and_steadily_ends_at_the_cpu_limit(full: Sandbox) -> None:
+    source = "from time import process_time as now\ndef f(x):\n    end = now() + 0.02\n    while now() < end: pass\n"
+    checks = tuple(Check((n,), n) for n in range(60))
+    [(_, verdict)] = full.judge([Program(source + "    return x", "f", checks, cpu_s=0.3)])
+    assert verdict.status == "timeout" and 5 <= verdict.n_passed < 25 and verdict.cpu_s < 0.6, verdict
+
+
 @pytest.mark.parametrize("size", [100, 3000, 70_000])
 def test_answers_beyond_what_a_pipe_holds_arrive(full: Sandbox, size: int) -> None:
     checks = tuple(Check((n,), chr(97 + n) * size) for n in range(20))
     [(_, verdict)] = full.judge([Program(f"def f(n): return chr(97 + n) * {size}", "f", checks)])
     assert verdict.passed and verdict.n_passed == 20
+
+
+@pytest.mark.parametrize("value", [True, 7, "text", [1, 2], [1.5], ["a"]])
+def test_answer_asked_for_as_a_digest_is_never_sent_as_itself(full: Sandbox, value: Plain) -> None:
+    checks = (Check((value,), digest_of(value), rule="digest"), Check((0,), digest_of(0), rule="digest"))
+    [(_, verdict)] = full.judge([Program("def f(x): return x", "f", checks)])
+    assert verdict.passed
+    [(_, verdict)] = full.judge([Program("def f(x): return x", "f", (Check((value,), value, rule="digest"),))])
+    assert verdict.status == "wrong"
 
 
 def test_answer_known_from_another_program_lends_nothing_to_the_next(full: Sandbox) -> None:
