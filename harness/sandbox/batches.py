@@ -72,7 +72,7 @@ class Batches:
         at = 0
         try:
             if not checks:
-                session.loaded()
+                session.loaded(batch=False)
             for at, (raw, expected, rule, visible) in enumerate(checks):
                 line = session.line()
                 if line == known[at]:

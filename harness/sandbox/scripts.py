@@ -308,8 +308,7 @@ class Scripts:
         names[entry_point] = names["candidate"] = candidate
         names[PASSED], names[COPY] = run.passed.add, pristine
         try:
-            if foreseen is None:
-                session.loaded()
+            session.loaded(batch=foreseen is not None)
             random.seed(0)
             exec(prepared.code, names)  # noqa: S102  the benchmark's own text, in the judge
             if checks["style"] == "check":

@@ -24,6 +24,7 @@ from harness.sandbox.values import Damaged, from_text
 RECEIVE_BYTES = 1 << 18
 # without one of these words in its text a program starts no thread, unless by a name that it has put together
 THREAD_WORDS = ("thread", "Thread", "concurrent", "asyncio", "multiprocessing", "importlib", "__import__", "server")
+FAILED = (b'["x"', b'["none"')  # how the answer begins that a program could not be executed, or lacks the entry point
 PIPE_READ_BYTES = 1 << 16  # all that a pipe holds
 FIRST_GLANCE_S, LAST_GLANCE_S = 0.01, 0.25
 
@@ -193,9 +194,14 @@ class Session:
         if self.line() != DONE:
             raise Ended("crashed", "broke the protocol: too many answers")
 
-    def loaded(self) -> None:
-        """Wait until the program has been executed, where no calls came along with it."""
-        if self.answer()[0] != "ok":
+    def loaded(self, batch: bool) -> None:
+        """Wait until the program has been executed; with a batch, its first answer says so."""
+        if batch:
+            line = self.line()
+            if line.startswith(FAILED):
+                self.parsed(line)
+            self.lines.append(line)
+        elif self.answer()[0] != "ok":
             raise Ended("crashed", "broke the protocol: unexpected answer")
 
     def failed(self, answer: list[Any]) -> Ended:

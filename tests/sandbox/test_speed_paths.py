@@ -107,6 +107,14 @@ def test_what_was_answered_before_a_death_counts(full: Sandbox) -> None:
     assert {(verdict.status, verdict.n_passed) for verdict in found} == {("crashed", 2)}
 
 
+@pytest.mark.parametrize("source", ["import no_such_module", "def g(x): return x", "import os\nos._exit(1)", "def f(x"])
+def test_assert_before_the_first_call_does_not_count_for_a_program_that_cannot_start(
+    full: Sandbox, source: str
+) -> None:
+    found = repeatedly(full, source, "assert True\nassert f(1) == 1")
+    assert {verdict.n_passed for verdict in found} == {0} and len(statuses(found)) == 1 and not found[0].passed
+
+
 def test_wrong_answer_is_told_though_a_later_call_never_ends(full: Sandbox) -> None:
     source = "def f(x):\n    while x == 3: pass\n    return 0"
     found = repeatedly(full, source, "assert f(0) == 0\nassert f(1) == 1\nassert f(3) == 3")
