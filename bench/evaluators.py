@@ -153,7 +153,8 @@ def human_eval() -> Generator[Callable[[list[Row]], Run]]:
 
 @contextmanager
 def evalplus() -> Generator[Callable[[list[Row]], Run]]:
-    from evalplus.evaluate import untrusted_check  # all that its command loads: a fork copies what its parent holds
+    # all that its command loads: a fork copies what its parent holds
+    from evalplus.evaluate import untrusted_check  # pyright: ignore[reportMissingImports]  an optional rival
 
     def prepare(rows: list[Row]) -> Run:
         calls: list[tuple[Any, ...]] = []
