@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from harness.errors import TrainingError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -79,11 +81,14 @@ def chunked(head: Callable[[Tensor], Tensor], hidden: Tensor, score: Score, size
 def label_states(model: Any, ids: Tensor, mask: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
     """Return the states [N, d] behind the labels of `mask`, and the function that makes their logits.
 
-    Raises NotImplementedError for a model that changes its head's output afterwards.
+    Raises TrainingError for a model that changes its head's output afterwards.
     """
     head = model.get_output_embeddings()
     if not bare_head(model, ids):
-        raise NotImplementedError(f"{type(model).__name__} changes the output of its head")
+        raise TrainingError(
+            f"kd: the teacher, a {type(model).__name__}, changes the output of its head, which distributions are read "
+            "from. Take another teacher, or a recipe of teacher texts (seqkd)."
+        )
     with head_replaced(head, lambda plain, hidden: hidden):
         states: Tensor = model(input_ids=ids[:, :-1], use_cache=False, logits_to_keep=mask).logits
     return states, head
