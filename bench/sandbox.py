@@ -1,6 +1,6 @@
 """Times the sandbox beside the field's evaluators in one run, and prints the ratios with their targets.
 
-    python bench/sandbox.py [--data DATA] [--rounds N] [--quick] [--json]
+    python bench/sandbox.py [--data DATA] [--rounds N] [--quick] [--alone] [--json]
 
 Each evaluator runs in a process of its own, one program at a time, all pinned to the same core, in turns; a figure is
 the median of the rounds. Verdicts must be equal, on the reference solutions and with every third one spoilt. Wall time
@@ -198,6 +198,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=os.environ.get("HARNESS_DATA"))
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--quick", action="store_true", help="a part of the problems, fewer programs")
+    parser.add_argument("--alone", action="store_true", help="without the other evaluators")
     parser.add_argument(
         "--json", action="store_true", help="print the targets' lines as one JSON object behind the table"
     )
@@ -205,11 +206,11 @@ def main() -> None:
     rivals = [who for who in RIVALS if importlib.util.find_spec(who) and (who != "evalplus" or options.data)]
     missing = [who for who in RIVALS if who not in rivals]
     workloads = [what for what in TARGETS if what != "mbpp" or options.data]
-    if missing or not options.data:
+    if not options.alone and (missing or not options.data):
         print(f"left out: {', '.join([*missing, *([] if options.data else ['mbpp and HumanEval+ (no --data)'])])}")
     contest = Contest(options)
     try:
-        found = against_rivals(contest, rivals, workloads, options.rounds)
+        found = [] if options.alone else against_rivals(contest, rivals, workloads, options.rounds)
         found += alone(contest, options.rounds, 2000 if options.quick else 20_000)
     finally:
         contest.close()

@@ -249,6 +249,9 @@ def main(text: str) -> NoReturn:
     for descriptor in (config["channel"], config["lifeline"], config["witness"]):
         os.set_inheritable(descriptor, False)  # or every candidate would hold the channel that verdicts travel on
     die_with(config["lifeline"])
+    if config["core"] is not None:
+        with suppress(OSError):  # taken from us meanwhile: any other core will do
+            os.sched_setaffinity(0, {config["core"]})
     channel = socket.socket(fileno=config["channel"])
     limits = Limits(**config["limits"])
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

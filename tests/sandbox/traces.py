@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.sandbox import Sandbox
-from tests.sandbox.test_lifetime import below
+from tests.processes import below
 
 MARKS = ("harness-attack", "harness-attack0")  # whatever an attack tries to create is called so
 FOLDERS = ("/", "/tmp", "/var/tmp", "/dev", "/dev/shm", "/run", "/root", str(Path.home()), ".")

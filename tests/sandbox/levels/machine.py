@@ -24,6 +24,7 @@ import pytest
 
 from harness.sandbox import bubblewrap, seccomp
 from tests.needs import missing
+from tests.processes import state_and_parent
 
 ROOT = Path(__file__).parents[3]
 USER = 47_001  # nobody's number
@@ -131,24 +132,6 @@ def need_filters() -> None:
         pytest.skip("needs Linux on x86-64 or arm64")
 
 
-def below(pid: int) -> list[int]:
-    """Return the descendants of a process that have not ended, outermost first."""
-    parents: dict[int, int] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rsplit(") ", 1)[1].split()
-            except OSError:
-                continue
-            parents[int(entry.name)] = int(fields[1])
-    found: list[int] = []
-    front = [pid]
-    while front:
-        front = [child for child, parent in parents.items() if parent in front]
-        found += front
-    return found
-
-
 def left_of(pids: list[int], within_s: float) -> list[int]:
     """Return those that still exist when the time is up, as a zombie too unless only init has yet to reap it."""
     end = time.monotonic() + within_s
@@ -158,11 +141,8 @@ def left_of(pids: list[int], within_s: float) -> list[int]:
 
 
 def exists(pid: int) -> bool:
-    try:
-        state, parent = Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()[:2]
-    except OSError:
-        return False
-    return state != "Z" or parent != "1"
+    found = state_and_parent(pid)
+    return found is not None and (found[0] != "Z" or found[1] != 1)
 
 
 # what runs on such a machine

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.sandbox.levels.machine import START, Machine, below, left_of
+from tests.processes import below
+from tests.sandbox.levels.machine import START, Machine, left_of
 
 KINDS = ("direct", "bubblewrap", "no-namespaces", "process-only", "unfiltered")
 
