@@ -99,7 +99,9 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("words", nargs="*", metavar="key=value", help="recipe=NAME seed=N cycle=N and a recipe's settings")
     one.add_argument("--to", type=Path, required=True, metavar="DIR")
     one = add("doctor", doctor_command, "check the sandbox, and a store if one is named")
-    one.add_argument("store", nargs="?", type=Path, metavar="STORE")
+    one.add_argument("store", nargs="?", metavar="STORE", help="a folder, or postgresql://USER@HOST/DATABASE")
+    one.add_argument("--artifacts", default="", metavar="PLACE", help="where checkpoints lie; default STORE/artifacts")
+    add_store(add("store", store_command, "join, pack, unpack and clean stores: merge, export, import, gc"))
     add_sandbox(add("sandbox", sandbox_selftest_command, "look at the sandbox alone: selftest, bench"))
     add("list", list_command, "list recipes, benchmarks, presets and keys")
     return top
@@ -120,6 +122,26 @@ def add_sandbox(one: argparse.ArgumentParser) -> None:
     bench.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="judges side by side (default: cores)")
     bench.add_argument("--seconds", type=float, default=2.0, help="of each measurement (default: 2)")
     bench.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def add_store(one: argparse.ArgumentParser) -> None:
+    """Give `harness store` its four actions."""
+    actions = one.add_subparsers(dest="action", metavar="ACTION", required=True)
+    for action, about, other in (
+        ("merge", "add the steps and checkpoints of another store", "OTHER"),
+        ("export", "write a store as one file", "FILE"),
+        ("import", "add what a file of `export` holds", "FILE"),
+        ("gc", "remove checkpoints that no step refers to, and what unfinished fits left", ""),
+    ):
+        each = actions.add_parser(action, help=about, description=about)
+        each.add_argument("store", metavar="STORE", help="a folder, or postgresql://USER@HOST/DATABASE")
+        if other:
+            each.add_argument("other", metavar=other)
+        each.add_argument("--artifacts", default="", metavar="PLACE", help="where STORE's checkpoints lie")
+        if action == "merge":
+            each.add_argument("--other-artifacts", default="", metavar="PLACE", help="where OTHER's checkpoints lie")
+        if action == "gc":
+            each.add_argument("--dry-run", action="store_true", help="tell what would be removed, and remove nothing")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -253,7 +275,7 @@ def export_command(options: argparse.Namespace) -> int:
 def doctor_command(options: argparse.Namespace) -> int:
     from harness import texts
     from harness.sandbox import Sandbox, probe, selftest
-    from harness.store.database import Store
+    from harness.store.database import existing
 
     show(texts.isolation(*probe()))
     with Sandbox(workers=1) as sandbox:
@@ -261,9 +283,7 @@ def doctor_command(options: argparse.Namespace) -> int:
     print("sandbox self-test: honest programs pass, cheats fail")
     if options.store is None:
         return OK
-    if not (options.store / "steps.db").is_file():
-        raise UsageError(f"{options.store}: no store here. Expected a folder with steps.db; the default is runs/store.")
-    with Store(options.store) as store:
+    with existing(options.store, options.artifacts) as store:
         faults = store.verify()
         counts = ", ".join(f"{number} {kind}" for kind, number in sorted(store.count().items()))
         print(f"store {options.store}: {counts or 'empty'}")
@@ -271,6 +291,29 @@ def doctor_command(options: argparse.Namespace) -> int:
         print(f"  damaged: {fault}")
     print("store: every record and checkpoint is whole" if not faults else f"store: {len(faults)} faults")
     return OK if not faults else FAILED
+
+
+def store_command(options: argparse.Namespace) -> int:
+    from harness import texts
+    from harness.store import exchange
+    from harness.store.database import Store, existing
+
+    if options.action == "import":  # into a new store too
+        with (
+            exchange.unpacked(Path(options.other)) as other,
+            Store(options.store, options.artifacts) as store,
+        ):
+            show([texts.moved(exchange.merge(other, store))])
+        return OK
+    with existing(options.store, options.artifacts) as store:
+        if options.action == "gc":
+            show([texts.cleaned(exchange.clean(store, options.dry_run), options.dry_run)])
+        elif options.action == "export":
+            show([texts.moved(exchange.pack(store, Path(options.other)))])
+        else:
+            with existing(options.other, options.other_artifacts) as other:
+                show([texts.moved(exchange.merge(other, store))])
+    return OK
 
 
 def sandbox_selftest_command(options: argparse.Namespace) -> int:

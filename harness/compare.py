@@ -90,7 +90,7 @@ def run_cell(command: Command, number: int, level: str, emit: Emit) -> None:
     def progress(event: Progress) -> None:
         emit({"event": "progress", "kind": event.kind, "done": event.done, "total": event.total})
 
-    with Store(Path(run.store)) as store:
+    with Store(run.store, run.artifacts) as store:
         benchmarks = benchmarks_of(run, store)
         engine = StepEngine(store, run.sandbox, level, threads=run.threads, device=run.device, progress=progress)
         with engine:

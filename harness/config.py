@@ -100,11 +100,12 @@ class Run:
     jobs: int = 0  # cells at a time; 0: one per core, or one on a GPU
     keep: Literal["last", "best", "all"] = "last"  # checkpoints that stay in the run folder
     run: str = ""  # the run's folder; empty: runs/NAME-HASH
-    store: str = "runs/store"  # the steps that all runs share
+    store: str = "runs/store"  # the steps that all runs share: a folder, or postgresql://USER@HOST/DATABASE
+    artifacts: str = ""  # where checkpoints lie: a folder or an fsspec URL; empty: STORE/artifacts
     data: str = ""  # folder of benchmark data; empty: what HARNESS_DATA says
 
 
-NOT_RESULTS = ("jobs", "keep", "run", "store", "data")
+NOT_RESULTS = ("jobs", "keep", "run", "store", "artifacts", "data")
 
 
 @dataclass(frozen=True)

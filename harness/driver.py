@@ -101,7 +101,7 @@ def sandbox_level(command: Command) -> tuple[Level, tuple[str, ...]]:
 def proven_benchmarks(command: Command, level: Level) -> list[Benchmark]:
     """Return the command's benchmarks, their own reference solutions judged; SandboxError unless all pass."""
     run = command.run
-    with Store(Path(run.store)) as store, StepEngine(store, run.sandbox, level) as engine:
+    with Store(run.store, run.artifacts) as store, StepEngine(store, run.sandbox, level) as engine:
         benchmarks = benchmarks_of(run, store)
         for benchmark in benchmarks:
             pairs = [(problem, assemble(problem, problem.reference)) for problem in benchmark.problems]
@@ -159,7 +159,7 @@ def compare(command: Command, folder: RunFolder, level: str, watch: Watch) -> Ou
 
 
 def recorded(run: Run) -> int:
-    with Store(Path(run.store)) as store:
+    with Store(run.store, run.artifacts) as store:
         return sum(store.count().values())
 
 

@@ -23,7 +23,8 @@ from harness.content import checks_hash
 from harness.errors import SandboxError
 from harness.sandbox import Limits, Program, Sandbox
 from harness.store import steps
-from harness.store.database import Record, Store, told
+from harness.store.database import Record, Store
+from harness.store.faults import told
 from harness.store.keys import Json, digest
 from harness.store.steps import Payload, Step
 from harness.students.decoding import Decoding
@@ -222,7 +223,7 @@ class StepEngine:
         def compute(todo: list[int]) -> Iterator[tuple[int, Payload]]:
             from harness.training.trainer import fit
 
-            with told(self.store.folder):
+            with told(self.store.artifacts.root):
                 work = self.store.artifacts.work(step.key(item))
                 marks = fit(
                     self.folder(student),

@@ -66,7 +66,7 @@ def parse(words: Sequence[str], problems: list[str]) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
     for word in words:
         try:
-            override = parser.parse_override(word)
+            override = parser.parse_override(quoted(word))
             values = list(override.sweep_iterator()) if override.is_sweep_override() else override.value()
         except HydraException as err:
             problems.append(
@@ -79,6 +79,12 @@ def parse(words: Sequence[str], problems: list[str]) -> dict[str, list[Any]]:
             continue
         found[key] = values if isinstance(values, list) else [values]
     return found
+
+
+def quoted(word: str) -> str:
+    """Put quotes around a URL: what stands in one is no grammar."""
+    key, equals, value = word.partition("=")
+    return f'{key}="{value}"' if equals and "://" in value and value[0] not in "'\"[" else word
 
 
 def one_word(values: list[Any], key: str, problems: list[str]) -> str:

@@ -19,7 +19,8 @@ from harness import __version__
 from harness.config import Command
 from harness.errors import StoreError
 from harness.store.artifacts import hash_folder
-from harness.store.database import told
+from harness.store.database import is_url
+from harness.store.faults import told
 from harness.store.rows import row_to_json, write_lines, write_text
 from harness.types import Row
 
@@ -51,7 +52,7 @@ class RunFolder:
             write_text(self.path / "config.json", json.dumps(self.content, indent=1, sort_keys=True) + "\n")
         facts = {
             "command": f"harness compare {' '.join(command.words)}",
-            "store": str(Path(command.run.store).resolve()),
+            "store": store if is_url(store := command.run.store) else str(Path(store).resolve()),
         }
         write_text(self.path / "run.json", json.dumps(facts, indent=1, sort_keys=True) + "\n")
         write_text(self.path / "versions.json", json.dumps(versions(), indent=1, sort_keys=True) + "\n")

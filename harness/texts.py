@@ -22,6 +22,7 @@ from harness.sandbox import remedies
 from harness.sandbox.selftest import Trial
 from harness.sandbox.speed import Speed
 from harness.stats import power
+from harness.store.exchange import Cleaned, Moved
 from harness.store.rows import read_rows
 from harness.types import Row
 from reports.checks import settings_label
@@ -170,6 +171,19 @@ def evaluation(found: Evaluation) -> Iterator[str]:
     yield f"  slowest   {'; '.join(f'{one.problem_id} {one.cpu_s:.2f} s CPU ({one.status})' for one in slow)}"
     yield f"rule {found.rule}; isolation {found.level}; data {found.digest[:12]}"
     yield f"Results: {found.results}"
+
+
+def moved(found: Moved) -> str:
+    checkpoints = f"all {found.artifacts:,} checkpoints that they refer to are there"
+    return f"{found.steps:,} steps, {found.new:,} of them new; {checkpoints}"
+
+
+def cleaned(found: Cleaned, dry: bool) -> str:
+    verb = "would remove" if dry else "removed"
+    return (
+        f"{verb} {found.artifacts:,} checkpoints that no step refers to and {found.work:,} folders of unfinished fits: "
+        f"{found.bytes / 2**20:,.1f} MiB"
+    )
 
 
 def trials(found: Sequence[Trial]) -> Iterator[str]:

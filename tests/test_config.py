@@ -2,7 +2,7 @@ import pytest
 
 from harness.config import Run
 from harness.errors import ConfigError
-from harness.resolve import resolve
+from harness.resolve import parse, resolve
 
 
 def problems(*words):
@@ -122,3 +122,9 @@ def test_a_reference_that_names_several_rows_is_refused_before_anything_runs():
 def test_a_swept_row_can_be_the_reference_by_its_label():
     command = resolve(["recipe=iterkd", "iterkd.margin=0.1,0.2", "reference='iterkd margin=0.1'"])
     assert command.run.reference == "iterkd margin=0.1"
+
+
+@pytest.mark.parametrize("url", ["postgresql://me@/db?host=/run/x", "s3://bucket/a,b", "postgresql://me@host:5432/db"])
+def test_a_url_is_one_value_whatever_stands_in_it(url):
+    problems: list[str] = []
+    assert parse([f"store={url}"], problems) == {"store": [url]} and not problems

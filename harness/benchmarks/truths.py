@@ -26,6 +26,7 @@ from harness.errors import HarnessError
 from harness.sandbox.digests import digest_of
 from harness.sandbox.oracles import is_floats
 from harness.sandbox.values import Decoder, Encoder
+from harness.store.cache import cache_folder
 from harness.types import Plain
 
 VERSION = 1  # of what is computed here; another one computes anew
@@ -76,13 +77,6 @@ def plain(question: Question) -> tuple[Any, ...]:
 
 
 # --- the cache ----------------------------------------------------------------------------------------------------
-
-
-def cache_folder() -> Path:
-    """Return the folder for what can be computed again: HARNESS_CACHE, else the user's own."""
-    named = os.environ.get("HARNESS_CACHE", "")
-    home = os.environ.get("XDG_CACHE_HOME", "") or str(Path.home() / ".cache")
-    return Path(named) if named else Path(home) / "distil-harness"
 
 
 def kept(path: Path) -> bytes | None:

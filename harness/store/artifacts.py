@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from harness.errors import StoreError
+from harness.errors import ConfigError, StoreError
+from harness.store.cache import cache_folder
 
 
 def hash_folder(folder: Path) -> str:
@@ -27,6 +30,7 @@ class Artifacts:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.owner = "nobody"  # who makes scratch folders of its own accord here
         self.whole: set[str] = set()  # verified by this process
 
     def scratch(self, owner: str) -> Path:
@@ -83,6 +87,28 @@ class Artifacts:
         folder = self.root / name[:2] / name
         return folder.is_dir() and hash_folder(folder) == name
 
+    def names(self) -> list[str]:
+        """Return the names of all adopted artifacts."""
+        return sorted(path.name for path in self.root.glob("??/*") if path.is_dir())
+
+    def remove(self, name: str) -> None:
+        """Remove an adopted artifact."""
+        shutil.rmtree(self.root / name[:2] / name)
+        self.whole.discard(name)
+
+    def take(self, folder: Path, name: str) -> None:
+        """Copy in an artifact of another store."""
+        if self.holds(name):
+            return
+        scratch = self.scratch(self.owner)
+        try:
+            shutil.copytree(folder, scratch, dirs_exist_ok=True)
+            found = self.adopt(scratch)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+        if found != name:
+            raise StoreError(f"{folder}: it changed while it was copied. Run the same command again.")
+
     def discard(self, owner: str) -> None:
         """Remove an owner's scratch folders."""
         for folder in (self.root / "scratch").glob(f"{owner}-*"):
@@ -95,3 +121,98 @@ class Artifacts:
         for folder in found:
             if folder.name.rsplit("-", 1)[0] not in alive:
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+class Remote(Artifacts):
+    """Artifacts at an fsspec URL, each kept in a local folder too once it was made or asked for here.
+
+    Where files have no rename, a marker that is written last says that an artifact is whole.
+    """
+
+    def __init__(self, url: str, root: Path) -> None:
+        super().__init__(root)
+        self.files, self.base = opened(url)
+        self.url = url
+
+    def adopt(self, folder: Path) -> str:
+        name = super().adopt(folder)
+        self.push(name)
+        return name
+
+    def push(self, name: str) -> None:
+        place = f"{self.base}/{name[:2]}/{name}"
+        if self.files.exists(f"{place}.whole"):
+            return
+        local = self.root / name[:2] / name
+        paths = sorted(path.relative_to(local).as_posix() for path in local.rglob("*") if path.is_file())
+        for path in paths:
+            target = f"{place}/{path}"
+            self.files.makedirs(target.rpartition("/")[0], exist_ok=True)
+            self.files.put_file(str(local / path), target)
+        self.files.pipe_file(f"{place}.whole", json.dumps(paths).encode())
+
+    def path(self, name: str) -> Path:
+        if not super().holds(name):
+            self.pull(name)
+        return super().path(name)
+
+    def holds(self, name: str) -> bool:
+        """Tell whether the artifact is there for all and whole."""
+        try:
+            self.pull(name)
+        except StoreError:
+            return False
+        return super().holds(name)
+
+    def pull(self, name: str) -> None:
+        """Fetch an artifact, if it is not here, and check it against its name."""
+        place = f"{self.base}/{name[:2]}/{name}"
+        if not self.files.exists(f"{place}.whole"):
+            raise StoreError(f"{self.url}: checkpoint {name}, which the store records, is missing there.")
+        if super().holds(name):
+            return
+        folder = self.scratch(self.owner)
+        try:
+            for path in json.loads(self.files.cat_file(f"{place}.whole")):
+                target = (folder / path).resolve()
+                if not target.is_relative_to(folder.resolve()):
+                    raise StoreError(f"{self.url}: checkpoint {name} names a file outside of it ({path}).")
+                target.parent.mkdir(parents=True, exist_ok=True)
+                self.files.get_file(f"{place}/{path}", str(target))
+            if hash_folder(folder) != name:
+                raise StoreError(f"{self.url}: checkpoint {name} is damaged: its content is not what its name says.")
+            super().adopt(folder)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def names(self) -> list[str]:
+        marks = self.files.glob(f"{self.base}/??/*.whole")
+        return sorted(str(mark).rpartition("/")[2].removesuffix(".whole") for mark in marks)
+
+    def remove(self, name: str) -> None:
+        place = f"{self.base}/{name[:2]}/{name}"
+        self.files.rm_file(f"{place}.whole")  # first: what has no marker is not there
+        self.files.rm(place, recursive=True)
+        if (self.root / name[:2] / name).is_dir():
+            super().remove(name)
+
+
+def opened(url: str) -> tuple[Any, str]:
+    """Return the file system of an fsspec URL, and the path in it.
+
+    Raises ConfigError for a URL of an unknown kind, or one whose package is not installed.
+    """
+    import fsspec  # its own file systems are looked up when it is loaded
+
+    try:
+        files, base = fsspec.core.url_to_fs(url)
+    except (ValueError, ImportError) as err:
+        raise ConfigError(f"artifacts={url}: {err}. Expected a folder or a URL that fsspec knows.") from err
+    return files, str(base).rstrip("/")
+
+
+def artifacts_at(place: str) -> Artifacts:
+    """Return the artifacts of a folder, or of an fsspec URL with its local copies in the user's cache."""
+    if "://" not in place:
+        return Artifacts(Path(place))
+    return Remote(place, cache_folder() / "artifacts" / hashlib.sha256(place.encode()).hexdigest()[:16])

@@ -1,30 +1,26 @@
-"""The table of finished steps and the table of claims, in SQLite (WAL) through SQLAlchemy Core.
+"""The table of finished steps and the table of claims, through SQLAlchemy Core, in SQLite or PostgreSQL.
 
 A store never changes a record: a step's key is the hash of all that determines its result. It does not know what
-a step means; `steps.py` does the asking and waiting.
+a step means; `steps.py` does the asking and waiting. What differs between the databases is in `sqlite` and `postgres`.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
-import sqlite3
 import time
-from collections.abc import Generator, Iterable, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import sqlalchemy as sa
-from safetensors import SafetensorError
-from sqlalchemy import event
-from sqlalchemy.exc import DBAPIError
 
-from harness.errors import StoreError
-from harness.store.artifacts import Artifacts
+from harness.errors import ConfigError, StoreError
+from harness.store.artifacts import Artifacts, artifacts_at
 from harness.store.keys import Json, text_digest
-from harness.store.owners import Owner
+from harness.store.postgres import SCHEMES, Postgres
+from harness.store.sqlite import SQLite
 
 SCHEMA = 1  # raise it with a migration beside it; an unknown number is refused
 
@@ -49,7 +45,7 @@ claims_table = sa.Table(
     sa.Column("owner", sa.String, nullable=False),
 )
 
-FULL_BYTES = 1 << 20  # less free than this is a full disk, whatever the database calls it
+ROWS = 200  # of a whole store read at a time; a payload may be large
 CHUNK = 500  # variables in one statement; SQLite's lowest limit is 999
 
 
@@ -63,23 +59,73 @@ class Record:
     seconds: float
 
 
-class Store:
-    """Steps, claims and artifacts below one folder. Open it once per process; close it, or use `with`."""
+class Alive(Protocol):
+    """This process among those that use a store."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        with told(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            self.owner = Owner(folder / "owners")
-            self.artifacts = Artifacts(folder / "artifacts")
-            self.engine = sa.create_engine(f"sqlite:///{folder / 'steps.db'}")
-            event.listen(self.engine, "connect", prepare)
-            # What writes takes the write lock when it begins, so that what it then reads stays true to its end.
-            self.writer = sa.create_engine(f"sqlite:///{folder / 'steps.db'}")
-            event.listen(self.writer, "connect", prepare)
-            event.listen(self.writer, "begin", lock)
-            self.open_schema()
-            self.artifacts.sweep(self.owner.living)
+    name: str
+
+    def living(self) -> set[str]: ...
+
+
+class Database(Protocol):
+    """What differs between SQLite and PostgreSQL."""
+
+    name: str  # as messages call it
+    reader: sa.Engine
+    writer: sa.Engine
+
+    @property
+    def owner(self) -> Alive: ...
+    def add(self, db: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None: ...
+    def alone(self, db: sa.Connection) -> None: ...
+    def check(self, db: sa.Connection) -> list[str]: ...
+    def told(self) -> AbstractContextManager[None]: ...
+    def close(self) -> None: ...
+
+
+def is_url(place: str | Path) -> bool:
+    return "://" in str(place)
+
+
+def existing(place: str, artifacts: str = "") -> Store:
+    """Open a store that is there.
+
+    Raises ConfigError if there is none.
+    """
+    if not is_url(place) and not (Path(place) / "steps.db").is_file():
+        raise ConfigError(f"{place}: no store here. Expected a folder with steps.db; the default is runs/store.")
+    return Store(place, artifacts)
+
+
+class Store:
+    """Steps, claims and artifacts of a folder, or of a PostgreSQL database beside a place for artifacts.
+
+    Open it once per process; close it, or use `with`. Raises ConfigError for a place that cannot be one, StoreError
+    for one that cannot be used.
+    """
+
+    def __init__(self, place: str | Path, artifacts: str = "") -> None:
+        """Open the store at a folder or `postgresql://` URL; `artifacts`: a folder or fsspec URL, PLACE/artifacts."""
+        if is_url(place) and not str(place).startswith(SCHEMES):
+            raise ConfigError(f"store={place}: expected a folder or postgresql://USER@HOST:PORT/DATABASE.")
+        if is_url(place) and not artifacts:
+            raise ConfigError(
+                f"store={place}: say where checkpoints lie, artifacts=FOLDER or a URL that all machines reach."
+            )
+        self.artifacts: Artifacts = artifacts_at(artifacts or str(Path(place) / "artifacts"))
+        self.database: Database = Postgres(str(place)) if is_url(place) else SQLite(Path(place))
+        self.artifacts.owner = self.owner.name
+        try:
+            with self.database.told():
+                self.open_schema()
+                self.artifacts.sweep(self.owner.living)
+        except BaseException:
+            self.database.close()
+            raise
+
+    @property
+    def owner(self) -> Alive:
+        return self.database.owner
 
     def __enter__(self) -> Store:
         return self
@@ -88,19 +134,18 @@ class Store:
         self.close()
 
     def close(self) -> None:
-        self.engine.dispose()
-        self.writer.dispose()
         self.artifacts.discard(self.owner.name)
-        self.owner.close()
+        self.database.close()
 
     def open_schema(self) -> None:
-        with self.writer.begin() as db:
+        with self.database.writer.begin() as db:
+            self.database.alone(db)
             metadata.create_all(db)
-            db.execute(sa.text("INSERT OR IGNORE INTO meta (name, value) VALUES ('schema', :v)"), {"v": str(SCHEMA)})
+            self.database.add(db, meta_table, [{"name": "schema", "value": str(SCHEMA)}])
             found = db.execute(sa.select(meta_table.c.value).where(meta_table.c.name == "schema")).scalar_one()
         if found != str(SCHEMA):
             raise StoreError(
-                f"{self.folder}: the store has schema {found}, this version of the harness reads {SCHEMA}. "
+                f"{self.database.name}: the store has schema {found}, this version of the harness reads {SCHEMA}. "
                 "Use the version that wrote it, or start a new store (store=NEW_FOLDER)."
             )
 
@@ -110,13 +155,13 @@ class Store:
         Raises StoreError if a record's content does not have the digest that was written with it.
         """
         found: dict[str, Record] = {}
-        with told(self.folder), self.engine.connect() as db:
+        with self.database.told(), self.database.reader.connect() as db:
             for start in range(0, len(keys), CHUNK):
                 query = sa.select(steps_table).where(steps_table.c.key.in_(keys[start : start + CHUNK]))
                 for row in db.execute(query):
                     if text_digest(row.payload) != row.digest:
                         raise StoreError(
-                            f"{self.folder / 'steps.db'}: step {row.key} ({row.kind}) is damaged: its content does "
+                            f"{self.database.name}: step {row.key} ({row.kind}) is damaged: its content does "
                             "not have the digest written with it. Restore the store from a copy, or start a new "
                             "one (store=NEW_FOLDER)."
                         )
@@ -138,18 +183,18 @@ class Store:
                     "created": time.time(),
                 }
             )
-        with told(self.folder), self.writer.begin() as db:
-            db.execute(steps_table.insert().prefix_with("OR IGNORE"), rows)
+        with self.database.told(), self.database.writer.begin() as db:
+            self.database.add(db, steps_table, rows)
             drop(db, [row["key"] for row in rows])
 
     def claim(self, keys: Sequence[str]) -> set[str]:
         """Claim those of `keys` that nobody alive holds, and return the ones that are now ours."""
         mine: set[str] = set()
-        with told(self.folder), self.writer.begin() as db:
-            living = self.owner.living()  # asked under the write lock: nobody can have claimed since
+        with self.database.told(), self.database.writer.begin() as db:
+            self.database.alone(db)
+            living = self.owner.living()  # asked under the lock: nobody can have claimed since
             db.execute(claims_table.delete().where(claims_table.c.owner.not_in(sorted(living))))
-            rows = [{"key": key, "owner": self.owner.name} for key in keys]
-            db.execute(claims_table.insert().prefix_with("OR IGNORE"), rows)
+            self.database.add(db, claims_table, [{"key": key, "owner": self.owner.name} for key in keys])
             for start in range(0, len(keys), CHUNK):
                 query = sa.select(claims_table.c.key).where(
                     claims_table.c.key.in_(keys[start : start + CHUNK]), claims_table.c.owner == self.owner.name
@@ -159,26 +204,41 @@ class Store:
 
     def release(self, keys: Iterable[str]) -> None:
         """Give up claims without a result."""
-        with told(self.folder), self.writer.begin() as db:
+        with self.database.told(), self.database.writer.begin() as db:
             drop(db, list(keys))
 
     def verify(self) -> list[str]:
-        """Return what is wrong with the store: SQLite's own check, every digest, every checkpoint's files."""
-        with told(self.folder), self.engine.connect() as db:
-            faults = [text for text in db.execute(sa.text("PRAGMA integrity_check")).scalars() if text != "ok"]
-            for row in db.execute(sa.select(steps_table)):
-                if text_digest(row.payload) != row.digest:
-                    faults.append(f"step {row.key} ({row.kind}): content and digest differ")
-                    continue
-                for name in artifacts_of(json.loads(row.payload)):
-                    if not self.artifacts.holds(name):
-                        faults.append(f"step {row.key} ({row.kind}): checkpoint {name} is missing")
+        """Return what is wrong with the store: the database's own check, every digest, every checkpoint's files."""
+        with self.database.told(), self.database.reader.connect() as db:
+            faults = self.database.check(db)
+        for row in self.rows():
+            if text_digest(row.payload) != row.digest:
+                faults.append(f"step {row.key} ({row.kind}): content and digest differ")
+                continue
+            for name in artifacts_of(json.loads(row.payload)):
+                if not self.artifacts.holds(name):
+                    faults.append(f"step {row.key} ({row.kind}): checkpoint {name} is missing or damaged")
         return faults
+
+    def rows(self) -> Iterator[sa.Row[Any]]:
+        """Yield every step as it is stored, unverified, a few at a time."""
+        query = sa.select(steps_table).order_by(steps_table.c.key)
+        with self.database.told(), self.database.reader.connect() as db:
+            yield from db.execution_options(yield_per=ROWS).execute(query)
+
+    def take(self, rows: Sequence[dict[str, Any]]) -> int:
+        """Add stored steps of another store as they are, and return how many were new."""
+        with self.database.told(), self.database.writer.begin() as db:
+            self.database.alone(db)
+            query = sa.select(steps_table.c.key).where(steps_table.c.key.in_([row["key"] for row in rows]))
+            known = set(db.execute(query).scalars())
+            self.database.add(db, steps_table, list(rows))
+        return len(rows) - len(known)
 
     def count(self) -> dict[str, int]:
         """Return the number of finished steps by kind."""
         query = sa.select(steps_table.c.kind, sa.func.count()).group_by(steps_table.c.kind)
-        with told(self.folder), self.engine.connect() as db:
+        with self.database.told(), self.database.reader.connect() as db:
             return {row.kind: row[1] for row in db.execute(query)}
 
 
@@ -190,56 +250,3 @@ def artifacts_of(payload: dict[str, Any]) -> list[str]:
 def drop(db: sa.Connection, keys: Sequence[str]) -> None:
     for start in range(0, len(keys), CHUNK):
         db.execute(claims_table.delete().where(claims_table.c.key.in_(keys[start : start + CHUNK])))
-
-
-def lock(connection: sa.Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def prepare(connection: sqlite3.Connection, _: object) -> None:
-    """Set up one SQLite connection: readers beside one writer, and a commit that survives a power cut."""
-    connection.isolation_level = None  # transactions are begun by SQLAlchemy and `lock`, not by the driver
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA busy_timeout=60000")
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.close()
-
-
-@contextmanager
-def told(folder: Path) -> Generator[None]:
-    """Turn what a file system or a database says into a StoreError that names the folder and the remedy."""
-    try:
-        yield
-    except DBAPIError as err:
-        said = str(err.orig)
-        if "full" in said or ("disk I/O" in said and shutil.disk_usage(folder).free < FULL_BYTES):
-            remedy = "The disk is full: free some space and run the same command again; finished steps are kept."
-        elif "locked" in said or "busy" in said:
-            remedy = "Another process has been writing for a minute: run the same command again when it has ended."
-        elif "readonly" in said or "unable to open" in said:
-            remedy = "Give yourself write permission there, or choose another folder (store=NEW_FOLDER)."
-        else:
-            remedy = "The file is damaged: restore it from a copy, or start a new store (store=NEW_FOLDER)."
-        raise StoreError(f"{folder / 'steps.db'}: {said}. {remedy}") from err
-    except SafetensorError as err:
-        raise StoreError(
-            f"{folder}: {err}. Free some space and run the same command again; finished steps are kept."
-        ) from err
-    except shutil.Error as err:
-        raise StoreError(f"{folder}: {err.args[0][0][-1]}. Mend this and run the same command again.") from err
-    except PermissionError as err:
-        raise StoreError(
-            f"{err.filename or folder}: no permission to write. Give yourself write permission there, or choose "
-            "another folder (store=NEW_FOLDER)."
-        ) from err
-    except (FileExistsError, NotADirectoryError) as err:
-        raise StoreError(
-            f"{err.filename or folder}: a file stands where a folder should be. Choose another folder with store= "
-            "or run=."
-        ) from err
-    except OSError as err:
-        raise StoreError(
-            f"{err.filename or folder}: {err.strerror}. Mend this and run the same command again; finished steps "
-            "are kept."
-        ) from err

@@ -1,14 +1,13 @@
 import multiprocessing
 import os
 import signal
-import sqlite3
 import time
 from pathlib import Path
 
 import pytest
 
 from harness.errors import StoreError
-from harness.store.database import Store
+from harness.store.database import Store, meta_table, steps_table
 from harness.store.steps import Step, run
 
 STEP = Step("verdicts", 1, {"limits": 5})
@@ -27,27 +26,27 @@ def values(records):
     return [record.payload["value"] for record in records]
 
 
-def test_a_finished_item_is_not_computed_again(tmp_path):
+def test_a_finished_item_is_not_computed_again(opened):
     calls: list[int] = []
-    with Store(tmp_path) as store:
+    with opened() as store:
         first = run(store, STEP, [0, 1, 2], doubled(calls))
         again = run(store, STEP, [0, 1, 2], doubled(calls))
     assert values(first) == values(again) == [0, 2, 4]
     assert calls == [0, 1, 2]
 
 
-def test_records_outlive_the_process_that_wrote_them(tmp_path):
-    with Store(tmp_path) as store:
+def test_records_outlive_the_process_that_wrote_them(opened):
+    with opened() as store:
         run(store, STEP, [7], doubled([]))
     calls: list[int] = []
-    with Store(tmp_path) as store:
+    with opened() as store:
         run(store, STEP, [7], doubled(calls))
     assert calls == []
 
 
-def test_equal_items_of_one_call_run_once(tmp_path):
+def test_equal_items_of_one_call_run_once(opened):
     calls: list[int] = []
-    with Store(tmp_path) as store:
+    with opened() as store:
         records = run(store, STEP, ["a", "b", "a"], doubled(calls))
     assert sorted(calls) == [0, 1]
     assert records[0] == records[2]
@@ -60,20 +59,20 @@ def test_kind_version_and_shared_part_belong_to_the_key(other):
     assert other.key("item") != STEP.key("item")
 
 
-def test_what_finished_before_an_error_is_kept(tmp_path):
+def test_what_finished_before_an_error_is_kept(opened):
     def breaks(todo):
         yield todo[0], {"value": 1}
         raise ValueError("gone")
 
     calls: list[int] = []
-    with Store(tmp_path) as store:
+    with opened() as store:
         with pytest.raises(ValueError):
             run(store, STEP, ["a", "b"], breaks)
         run(store, STEP, ["a", "b"], doubled(calls))
     assert calls == [1]
 
 
-def slow_worker(folder: str, log: str) -> None:
+def slow_worker(place: tuple[str, str], log: str) -> None:
     def compute(todo):
         for index in todo:
             with open(log, "a") as stream:
@@ -81,14 +80,14 @@ def slow_worker(folder: str, log: str) -> None:
             time.sleep(0.3)
             yield index, {"value": index}
 
-    with Store(Path(folder)) as store:
+    with Store(*place) as store:
         assert values(run(store, STEP, [0], compute)) == [0]
 
 
-def test_two_processes_that_need_one_item_run_it_once(tmp_path):
+def test_two_processes_that_need_one_item_run_it_once(place, tmp_path):
     spawn = multiprocessing.get_context("spawn")
     log = tmp_path / "log"
-    workers = [spawn.Process(target=slow_worker, args=(str(tmp_path / "store"), str(log))) for _ in range(2)]
+    workers = [spawn.Process(target=slow_worker, args=(place, str(log))) for _ in range(2)]
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -97,20 +96,20 @@ def test_two_processes_that_need_one_item_run_it_once(tmp_path):
     assert log.read_text() == "x"
 
 
-def stuck_worker(folder: str, ready: str) -> None:
+def stuck_worker(place: tuple[str, str], ready: str) -> None:
     def compute(todo):
         Path(ready).touch()
         time.sleep(600)
         yield todo[0], {"value": 0}
 
-    with Store(Path(folder)) as store:
+    with Store(*place) as store:
         run(store, STEP, [0], compute)
 
 
-def test_a_killed_process_does_not_keep_its_claim(tmp_path):
+def test_a_killed_process_does_not_keep_its_claim(place, tmp_path):
     spawn = multiprocessing.get_context("spawn")
     ready = tmp_path / "ready"
-    worker = spawn.Process(target=stuck_worker, args=(str(tmp_path / "store"), str(ready)))
+    worker = spawn.Process(target=stuck_worker, args=(place, str(ready)))
     worker.start()
     deadline = time.monotonic() + 60
     while not ready.exists() and time.monotonic() < deadline:
@@ -119,20 +118,29 @@ def test_a_killed_process_does_not_keep_its_claim(tmp_path):
     os.kill(worker.pid, signal.SIGKILL)
     worker.join(60)
     calls: list[int] = []
-    with Store(tmp_path / "store") as store:
+    with Store(*place) as store:
         run(store, STEP, [0], doubled(calls))
     assert calls == [0]
 
 
-def test_a_damaged_record_is_named_and_never_used(tmp_path):
-    with Store(tmp_path) as store:
+def test_a_damaged_record_is_named_and_never_used(opened):
+    with opened() as store:
         [record] = run(store, STEP, [3], doubled([]))
-    with sqlite3.connect(tmp_path / "steps.db") as db:
-        db.execute("UPDATE steps SET payload = '{\"value\":999}'")
-    with Store(tmp_path) as store:
+        assert store.verify() == []
+        with store.database.writer.begin() as db:
+            db.execute(steps_table.update().values(payload='{"value":999}'))
+    with opened() as store:
         assert record.key in store.verify()[0]
         with pytest.raises(StoreError, match=record.key):
             run(store, STEP, [3], doubled([]))
+
+
+def test_texts_of_any_kind_come_back_as_they_were(opened):
+    texts = ["\0 and \ud800", "π", "\n\r\t", '{"a": "\\u0000"}', ""]
+    with opened() as store:
+        run(store, STEP, texts, lambda todo: ((index, {"text": texts[index]}) for index in todo))
+    with opened() as store:
+        assert [one.payload["text"] for one in run(store, STEP, texts, doubled([]))] == texts
 
 
 def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path):
@@ -143,12 +151,11 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path):
     assert (tmp_path / "steps.db").read_bytes() == before
 
 
-def test_a_newer_store_is_refused(tmp_path):
-    Store(tmp_path).close()
-    with sqlite3.connect(tmp_path / "steps.db") as db:
-        db.execute("UPDATE meta SET value = '99' WHERE name = 'schema'")
+def test_a_newer_store_is_refused(opened):
+    with opened() as store, store.database.writer.begin() as db:
+        db.execute(meta_table.update().values(value="99"))
     with pytest.raises(StoreError, match="schema 99"):
-        Store(tmp_path)
+        opened()
 
 
 def test_a_file_in_the_place_of_the_folder_is_told(tmp_path):
