@@ -2,8 +2,10 @@
 
     python bench/stats.py [--quick] [--json]
 
-Two parts: two checkpoints on n problems (problems are drawn, difficulty is U-shaped), and two recipes with several
-seeds each. It judges the statistics, not any recipe; nothing is trained.
+Four parts: two checkpoints on n problems (problems are drawn, difficulty is U-shaped), two recipes with several seeds
+each, the coverage of intervals at rates from 5 to 95 %, and our p-values and intervals beside scipy's. It judges the
+statistics, not any recipe; nothing is trained. Exit code 1: a target is missed;
+--quick shows that it runs, and is too few comparisons to judge by.
 """
 
 from __future__ import annotations
@@ -14,19 +16,25 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import cache
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 from tabulate import tabulate
 
-from harness.stats import paired, passk, power, seeds
+from harness.stats import discordant, multiplicity, paired, passk, power, seeds
 from harness.stats.paired import Difference
+from harness.stats.student_t import t_quantile
 
 Counts = NDArray[np.int64]  # passing samples by seed and problem (S, P)
 SHARP = 3.0  # spread of problems' difficulty in logits: most are nearly always or nearly never solved
 OWN = 0.8  # spread in logits of what one student finds easier than another, problem by problem
 NOMINAL = 0.05
+DRAWS = 1000  # of a simulated bootstrap or permutation test; the project's own take 10,000
+CHECKPOINTS = "checkpoints,"
+EXACT, USED = "McNemar exact, Newcombe", "used"  # of one sample: mid-p, Tango; of several: sign flip, t
+RATES = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 
 
 @dataclass(frozen=True)
@@ -96,24 +104,33 @@ def checkpoint_tests(samples: int) -> dict[str, Test]:
     def used(a: Counts, b: Counts) -> tuple[float, float, bool]:
         return told(paired.compare(a[0].tolist(), b[0].tolist(), samples))
 
-    def bootstrap(a: Counts, b: Counts) -> tuple[float, float, bool]:
-        low, high = paired.paired_bootstrap(((a[0] - b[0]) / samples).tolist(), seed=0, draws=1000)
-        return low, high, not low <= 0 <= high
+    def bootstrap(method: paired.Method) -> Test:
+        def test(a: Counts, b: Counts) -> tuple[float, float, bool]:
+            diffs = ((a[0] - b[0]) / samples).tolist()
+            low, high = paired.paired_bootstrap(diffs, seed=0, draws=DRAWS, method=method)
+            return low, high, not low <= 0 <= high
+
+        return test
+
+    def flips(a: Counts, b: Counts) -> tuple[float, float, bool]:
+        diffs = ((a[0] - b[0]) / samples).tolist()
+        low, high = t_interval(a[0], b[0], samples)
+        return low, high, paired.sign_flip(diffs, seed=0, draws=DRAWS) <= NOMINAL
 
     def exact(a: Counts, b: Counts) -> tuple[float, float, bool]:
-        gained, lost = int((a > b).sum()), int((a < b).sum())
-        low, high = paired.agresti_min(gained, lost, a.shape[1])
-        return low, high, paired.mcnemar(gained, lost, midp=False) <= NOMINAL
+        both, gained, lost = int((a & b).sum()), int((a > b).sum()), int((a < b).sum())
+        low, high = discordant.newcombe(both, gained, lost, a.shape[1])
+        return low, high, discordant.mcnemar(gained, lost, midp=False) <= NOMINAL
 
-    if samples > 1:
-        return {"unpaired z": unpaired, "paired z": paired_z, "used: sign flip, bootstrap": used}
-    return {
+    several: dict[str, Test] = {
         "unpaired z": unpaired,
         "paired z": paired_z,
-        "McNemar exact, Agresti-Min": exact,
-        "paired bootstrap": bootstrap,
-        "used: mid-p, Agresti-Min": used,
+        "bootstrap, percentile": bootstrap("percentile"),
+        "bootstrap, BCa": bootstrap("bca"),
     }
+    if samples > 1:
+        return several | {USED: flips}  # as `paired.compare` does, with fewer draws
+    return several | {"sign flip, t": flips, EXACT: exact, USED: used}
 
 
 def told(found: Difference) -> tuple[float, float, bool]:
@@ -162,10 +179,15 @@ def simulate(world: World, tests: dict[str, Test], runs: int) -> Iterator[Figure
         )
 
 
-def measure(runs: int) -> Iterator[Figure]:
-    yield from simulate(World("checkpoints, n=164, K=1", 164, 0.85), checkpoint_tests(1), runs)
-    yield from simulate(World("checkpoints, n=400, K=1", 400, 0.5), checkpoint_tests(1), runs)
-    yield from simulate(World("checkpoints, n=164, K=10", 164, 0.5, samples=10), checkpoint_tests(10), runs)
+def checkpoints(runs: int) -> Iterator[Figure]:
+    for n, gain in ((164, 0.85), (1000, 0.35)):
+        yield from simulate(World(f"{CHECKPOINTS} n={n}, K=1", n, gain), checkpoint_tests(1), runs)
+    for n, gain in ((164, 0.5), (1000, 0.2)):
+        world = World(f"{CHECKPOINTS} n={n}, K=10", n, gain, samples=10)
+        yield from simulate(world, checkpoint_tests(10), runs)
+
+
+def recipes(runs: int) -> Iterator[Figure]:
     for n, spread in ((2, 0.25), (3, 0.25), (5, 0.25), (3, 0.5)):
         name = f"recipes, n=400, {n} seeds" + (", wide spread" if spread > 0.25 else "")
         world = World(name, 400, 0.6, seeds=n, seed_sd=spread)
@@ -184,17 +206,155 @@ def detectable() -> list[list[str]]:
     return rows
 
 
+@dataclass(frozen=True)
+class Coverage:
+    """How often a 95 % interval held the truth, where the mean rate is `rate`."""
+
+    n: int
+    samples: int
+    rate: float
+    score: float  # of one score
+    difference: float  # of a paired difference
+
+
+def coverages(runs: int) -> Iterator[Coverage]:
+    """Draw pairs of students whose rates are known: problems of U-shaped difficulty, skill set to meet the rate."""
+    rng = np.random.default_rng(19_981_119)
+    for n in (164, 1000):
+        for samples in (1, 10):
+            for rate in RATES:
+                skill = skill_for(rate)
+                truth = rate_of(skill + GAP) - rate
+                held = [0, 0]
+                for _ in range(runs):
+                    ease = rng.normal(0, SHARP, n)
+                    own = rng.normal(0, OWN, (2, n))
+                    a, b = rng.binomial(samples, sigmoid(ease + own + np.array([[skill + GAP], [skill]])))
+                    one = passk.estimate(b.tolist(), samples)
+                    low, high = difference_interval(a, b, samples)
+                    held[0] += one.low <= rate <= one.high
+                    held[1] += low <= truth <= high
+                yield Coverage(n, samples, rate, held[0] / runs, held[1] / runs)
+
+
+def difference_interval(a: NDArray[np.int64], b: NDArray[np.int64], samples: int) -> tuple[float, float]:
+    """Return the interval that `paired.compare` gives, without its test."""
+    if samples == 1:
+        return paired.score_interval(float(b.mean()), int((a > b).sum()), int((a < b).sum()), len(a))
+    return t_interval(a, b, samples)
+
+
+def t_interval(a: NDArray[np.int64], b: NDArray[np.int64], samples: int) -> tuple[float, float]:
+    diffs, df = (a - b) / samples, len(a) - 1
+    half = t_quantile(1 - NOMINAL / 2, df) * float(diffs.std(ddof=1)) / math.sqrt(len(a))
+    return float(diffs.mean()) - half, float(diffs.mean()) + half
+
+
+GAP = 0.2  # logits between the two students of `coverages`
+EASE = np.random.default_rng(0).normal(0, math.hypot(SHARP, OWN), 100_000)
+
+
+def rate_of(skill: float) -> float:
+    return float(sigmoid(EASE + skill).mean())
+
+
+@cache
+def skill_for(rate: float) -> float:
+    """Return the skill in logits whose mean rate over problems is `rate`, by halving."""
+    low, high = -30.0, 30.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (middle, high) if rate_of(middle) < rate else (low, middle)
+    return low
+
+
+def beside_scipy() -> list[list[str]]:
+    """Return how far ours lie from scipy's where it has the same test or interval."""
+    from scipy import stats
+
+    rng = np.random.default_rng(5)
+    diffs = (rng.binomial(10, 0.5, 300) - rng.binomial(10, 0.47, 300)) / 10
+    exact = max(
+        abs(discordant.mcnemar(b, c, midp=False) - stats.binomtest(b, b + c).pvalue)
+        for b in range(40)
+        for c in range(40)
+        if b + c
+    )
+    wilson = max(
+        abs(
+            passk.estimate([1] * c + [0] * (100 - c), 1).low
+            - stats.binomtest(c, 100).proportion_ci(method="wilson").low
+        )
+        for c in range(101)
+    )
+    ps = rng.uniform(0, 0.2, 50).tolist()
+    bh = max(
+        abs(x - y) for x, y in zip(multiplicity.benjamini_hochberg(ps), stats.false_discovery_control(ps), strict=True)
+    )
+    rows = [
+        ["exact McNemar, 1,599 tables", "binomtest", f"{exact:.1e}"],
+        ["Wilson, 0 to 100 of 100", "proportion_ci", f"{wilson:.1e}"],
+        ["Benjamini-Hochberg, 50 p", "false_discovery_control", f"{bh:.1e}"],
+    ]
+    ours = paired.sign_flip(diffs.tolist(), 0)
+    theirs = stats.permutation_test((diffs,), np.mean, permutation_type="samples", n_resamples=9999, rng=rng).pvalue
+    rows.append(["sign flip, p", "permutation_test", f"{abs(ours - float(theirs)):.1e}"])
+    methods: tuple[tuple[paired.Method, str], ...] = (("percentile", "percentile"), ("bca", "BCa"))
+    for method, name in methods:
+        low, high = paired.paired_bootstrap(diffs.tolist(), 0, method=method)
+        other = stats.bootstrap((diffs,), np.mean, n_resamples=9999, method=name, rng=rng).confidence_interval
+        apart = max(abs(low - other.low), abs(high - other.high)) / diffs.std() * math.sqrt(len(diffs))
+        rows.append([f"bootstrap {name}, in standard errors", "bootstrap", f"{apart:.1e}"])
+    return rows
+
+
+def missed(figures: list[Figure], covered: list[Coverage], slack: float) -> list[str]:
+    """Return the targets that were missed by more than `slack`, which is what chance alone may do."""
+    found: list[str] = []
+    for setting in dict.fromkeys(f.setting for f in figures if f.setting.startswith(CHECKPOINTS)):
+        own = {f.test: f for f in figures if f.setting == setting}
+        valid = [
+            f.power for f in own.values() if f.false_alarms <= NOMINAL + slack
+        ]  # what a level test may show by chance
+        if abs(own[USED].false_alarms - NOMINAL) > 0.01 + slack:
+            found.append(f"{setting}: false alarms {own[USED].false_alarms:.3f}")
+        if own[USED].power < max(valid) - 0.03:
+            found.append(f"{setting}: power {own[USED].power:.3f}, the best valid test has {max(valid):.3f}")
+        if EXACT in own and own[EXACT].false_alarms > NOMINAL + slack:
+            found.append(f"{setting}: exact McNemar raises {own[EXACT].false_alarms:.3f}")
+    for one in covered:
+        for name, share in (("score", one.score), ("difference", one.difference)):
+            if not 0.94 - slack <= share <= 0.96 + slack:
+                found.append(f"coverage of a {name}, n={one.n}, K={one.samples}, rate {one.rate}: {share:.3f}")
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="300 instead of 2000 comparisons of each kind")
+    parser.add_argument("--quick", action="store_true", help="60 instead of 4000 comparisons of each kind")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
+    parser.add_argument("--part", choices=("checkpoints", "recipes", "coverage"), help="one part alone")
     chosen = parser.parse_args()
-    runs, start = (300 if chosen.quick else 2000), time.perf_counter()
-    figures = list(measure(runs))
-    error = math.sqrt(NOMINAL * (1 - NOMINAL) / runs)
+    runs, start = (60 if chosen.quick else 4000), time.perf_counter()
+    parts = [chosen.part] if chosen.part else ["checkpoints", "recipes", "coverage"]
+    figures = list(checkpoints(runs)) if "checkpoints" in parts else []
+    figures += list(recipes(runs)) if "recipes" in parts else []
+    covered = list(coverages(runs)) if "coverage" in parts else []
+    error = 1.96 * math.sqrt(NOMINAL * (1 - NOMINAL) / runs)
+    failed = [] if chosen.quick else missed(figures, covered, error)
     if chosen.json:
-        print(json.dumps({"runs": runs, "figures": [asdict(figure) for figure in figures], "seconds": elapsed(start)}))
-        return
+        found = {"figures": [asdict(f) for f in figures], "coverage": [asdict(one) for one in covered]}
+        print(json.dumps({"runs": runs, **found, "missed": failed, "seconds": elapsed(start)}))
+    else:
+        show(figures, covered, runs, error)
+        judged = (
+            "Too few to judge by." if chosen.quick else f"Missed by more than chance: {'; '.join(failed) or 'nothing'}"
+        )
+        print(f"{elapsed(start)} s. {judged}")
+    raise SystemExit(1 if failed else 0)
+
+
+def show(figures: list[Figure], covered: list[Coverage], runs: int, error: float) -> None:
     rows = [
         [f.setting, f.test, *(f"{100 * x:.1f}" for x in (f.false_alarms, f.power, f.coverage, f.half_width))]
         for f in figures
@@ -202,13 +362,24 @@ def main() -> None:
     header = ["points", "test", "false alarms %", "power %", "coverage %", "half width"]
     print(tabulate(rows, headers=header, disable_numparse=True))
     print(f"\n{runs} comparisons without and {runs} with a difference (recipes: half as many); nominal 5 and 95 %;")
-    print(f"a share near 5 or 95 % is known to ± {196 * error:.1f} points. {elapsed(start)} s.\n")
+    print(f"a share near 5 or 95 % is known to ± {100 * error:.1f} points. used: mid-p with Tango's interval for one")
+    print("sample, sign flip with Student's t interval for several.\n")
+    rows = [
+        [str(c.n), str(c.samples), f"{100 * c.rate:g}", f"{100 * c.score:.1f}", f"{100 * c.difference:.1f}"]
+        for c in covered
+    ]
+    print(
+        tabulate(rows, headers=["n", "K", "rate %", "score covered %", "difference covered %"], disable_numparse=True)
+    )
+    print()
+    print(tabulate(beside_scipy(), headers=["ours", "scipy.stats", "apart by at most"], disable_numparse=True))
+    print()
     header = ["benchmark", "n", "D=.10", ".20", ".30", "2 seeds", "3", "5", "10"]
     print(tabulate(detectable(), headers=header, disable_numparse=True))
     print(
         "\nDetectable difference in points at 80 % power: two checkpoints that disagree on a share D of the problems;"
     )
-    print("two recipes at D=.20 with 3 points of standard deviation over seeds.")
+    print("two recipes at D=.20 with 3 points of standard deviation over seeds.\n")
 
 
 def elapsed(start: float) -> float:

@@ -12,9 +12,13 @@ from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
+from harness.stats.discordant import agresti_min_se, mcnemar, newcombe, tango
 from harness.stats.passk import CONFIDENCE, scores
+from harness.stats.student_t import t_quantile
 
+EXTREME = 0.03  # a rate nearer to 0 or 1 than this gets an interval that is never too narrow
 DRAWS = 10_000  # of a bootstrap or permutation test: p is good to ± 0.004 at .05
 
 
@@ -37,9 +41,9 @@ class Difference:
 def compare(candidate: Sequence[int], reference: Sequence[int], samples: int, k: int = 1, seed: int = 0) -> Difference:
     """Compare two checkpoints from their passing samples per problem, problems in one order.
 
-    One sample per problem: McNemar's mid-p test with Agresti and Min's interval. Several: the paired bootstrap's
-    interval over problems (a problem with all its samples) with the sign-flip test's p. The same `seed` gives the
-    same digits.
+    One sample per problem: McNemar's mid-p test with Tango's interval, or Newcombe's where a rate is below
+    3 or above 97 %. Several: the sign-flip test's p with Student's t interval over problems (a problem with all its
+    samples), which covers better than the bootstrap's where scores are near 0 or 1. The same `seed`, the same digits.
     """
     assert len(candidate) == len(reference), f"{len(candidate)} and {len(reference)} problems cannot be paired"
     pairs = zip(scores(candidate, samples, k), scores(reference, samples, k), strict=True)
@@ -47,54 +51,68 @@ def compare(candidate: Sequence[int], reference: Sequence[int], samples: int, k:
     n, gained, lost = len(diffs), sum(d > 0 for d in diffs), sum(d < 0 for d in diffs)
     mean = math.fsum(diffs) / n
     if samples == 1 or gained + lost == 0:
-        # Without a single discordant problem a bootstrap would claim certainty; Agresti and Min's interval does not.
-        low, high = agresti_min(gained, lost, n)
-        se = agresti_min_se(gained, lost, n)
+        # Without a single discordant problem a bootstrap would claim certainty; a score interval does not.
+        passed = math.fsum(scores(reference, samples, k))
+        low, high = score_interval(passed / n, gained, lost, n)
+        se, df = agresti_min_se(gained, lost, n), math.inf
         p, test = mcnemar(gained, lost), "McNemar mid-p"
     else:
-        low, high = paired_bootstrap(diffs, seed)
-        se = math.sqrt(math.fsum((d - mean) ** 2 for d in diffs) / (n * max(n - 1, 1)))
+        df = max(n - 1, 1)
+        se = math.sqrt(math.fsum((d - mean) ** 2 for d in diffs) / (n * df))
+        half = t_quantile(0.5 + CONFIDENCE / 2, df) * se
+        low, high = max(mean - half, -1.0), min(mean + half, 1.0)
         p, test = sign_flip(diffs, seed), "sign-flip permutation"
-    return Difference(mean, low, high, p, test, n, gained + lost, se)
+    return Difference(mean, low, high, p, test, n, gained + lost, se, df)
 
 
-def mcnemar(gained: int, lost: int, *, midp: bool = True) -> float:
-    """Return McNemar's two-sided p from the discordant problems: those that only one of the two passes.
-
-    The exact p is 2·P(X ≤ min) for X binomial(gained + lost, ½); mid-p takes half of the observed outcome's
-    probability off each tail, which brings false alarms from well below the level to the level. Never the normal
-    approximation: at 6:1 it gives .0124 for an exact .125.
-    """
-    total, fewer = gained + lost, min(gained, lost)
-    tail = 2 * sum(math.comb(total, j) for j in range(fewer + 1))
-    if midp:
-        tail -= math.comb(total, fewer)
-    return min(1.0, tail / 2**total)
+def score_interval(reference: float, gained: int, lost: int, n: int) -> tuple[float, float]:
+    """Return the interval of a difference of two rates from the problems that only one of the two passes."""
+    rates = reference, reference + (gained - lost) / n
+    if min(rates) >= EXTREME and max(rates) <= 1 - EXTREME:
+        return tango(gained, lost, n)
+    return newcombe(round(reference * n) - lost, gained, lost, n)
 
 
-def agresti_min(gained: int, lost: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Return Agresti and Min's (2005) interval of a paired difference: Wald's after ½ is added to each cell."""
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    centre, half = (gained - lost) / (n + 2), z * agresti_min_se(gained, lost, n)
-    return max(centre - half, -1.0), min(centre + half, 1.0)
-
-
-def agresti_min_se(gained: int, lost: int, n: int) -> float:
-    return math.sqrt(gained + lost + 1 - (gained - lost) ** 2 / (n + 2)) / (n + 2)
+Method = Literal["percentile", "bca"]
 
 
 def paired_bootstrap(
-    diffs: Sequence[float], seed: int, draws: int = DRAWS, confidence: float = CONFIDENCE
+    diffs: Sequence[float],
+    seed: int,
+    draws: int = DRAWS,
+    confidence: float = CONFIDENCE,
+    method: Method = "percentile",
 ) -> tuple[float, float]:
-    """Return the percentile interval of the mean difference over problems drawn with replacement.
+    """Return the bootstrap interval of the mean difference over problems drawn with replacement.
 
     Problems with the same difference are interchangeable, so a draw of n problems is a multinomial draw over the
-    few distinct values: the same distribution at a hundredth of the cost.
+    few distinct values: the same distribution as `scipy.stats.bootstrap`'s at a hundredth of the cost. `bca` shifts
+    the quantiles by the draws' bias and the differences' skewness (Efron 1987).
     """
-    values, counts = np.unique(np.asarray(diffs, dtype=float), return_counts=True)
+    observed = np.asarray(diffs, dtype=float)
+    values, counts = np.unique(observed, return_counts=True)
     drawn = np.random.default_rng(seed).multinomial(len(diffs), counts / len(diffs), size=draws)  # (draws, values)
-    low, high = np.quantile(drawn @ values / len(diffs), [0.5 - confidence / 2, 0.5 + confidence / 2])
+    means = drawn @ values / len(diffs)
+    shares = [0.5 - confidence / 2, 0.5 + confidence / 2]
+    if method == "bca":
+        shares = accelerated(observed, means, shares)
+    low, high = np.quantile(means, shares)
     return float(low), float(high)
+
+
+def accelerated(observed: NDArray[np.float64], means: NDArray[np.float64], shares: Sequence[float]) -> list[float]:
+    """Return the quantiles that BCa reads instead of `shares`: Φ(z₀ + (z₀ + z) / (1 − a(z₀ + z)))."""
+    normal, mean = NormalDist(), float(observed.mean())
+    # Draws equal to the mean count half, as scipy counts them; all on one side would be an infinite shift.
+    below = float(np.mean((means < mean) + 0.5 * (means == mean)))
+    bias = normal.inv_cdf(min(max(below, 1 / len(means)), 1 - 1 / len(means)))
+    spread = float(((observed - mean) ** 2).sum())
+    skew = float(((observed - mean) ** 3).sum()) / (6 * spread**1.5) if spread > 0 else 0.0
+    found: list[float] = []
+    for share in shares:
+        moved = bias + normal.inv_cdf(share)
+        found.append(normal.cdf(bias + moved / (1 - skew * moved)))
+    return found
 
 
 def sign_flip(diffs: Sequence[float], seed: int, draws: int = DRAWS) -> float:

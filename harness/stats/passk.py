@@ -12,6 +12,7 @@ from functools import cache
 from statistics import NormalDist
 
 from harness.errors import UsageError
+from harness.stats.student_t import t_quantile
 
 CONFIDENCE = 0.95
 
@@ -51,8 +52,8 @@ def estimate(correct: Sequence[int], samples: int, k: int = 1, confidence: float
     """Return mean pass@k over problems with an interval that covers the draw of problems, not of seeds.
 
     For one sample per problem this is Wilson's interval. For several it is Wilson's with the effective number of
-    problems n_eff = s̄(1−s̄) / SE² (Korn and Graubard's device), where SE² = Σ(s_i−s̄)² / n² as for 0/1 data: it uses
-    the by-problem standard error, and unlike the normal interval it never leaves [0, 1] nor collapses at 0 and 1.
+    problems n_eff = s̄(1−s̄) / SE² (Korn and Graubard's device), where SE² = Σ(s_i−s̄)² / n² as for 0/1 data, and t for z:
+    it uses the by-problem standard error, and unlike the normal interval it never leaves [0, 1] nor collapses there.
     """
     return interval(scores(correct, samples, k), confidence)
 
@@ -65,7 +66,8 @@ def interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Estimat
     mean = min(max(math.fsum(values) / n, 0.0), 1.0)
     squares = math.fsum((value - mean) ** 2 for value in values)
     effective = n * n * mean * (1.0 - mean) / squares if squares > 1e-12 else float(n)
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    graded = n > 1 and any(0 < value < 1 for value in values)
+    z = t_quantile(0.5 + confidence / 2, n - 1) if graded else NormalDist().inv_cdf(0.5 + confidence / 2)
     low, high = wilson(mean, max(effective, float(n)), z)
     se = math.sqrt(squares / (n * (n - 1))) if n > 1 else 0.0
     return Estimate(mean, low, high, se, n)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from statistics import NormalDist
 
-from harness.stats.seeds import satterthwaite, t_quantile
+from harness.stats.seeds import satterthwaite
+from harness.stats.student_t import t_quantile, t_tail
 
 
 def detectable(n: int, discordant_share: float, power: float = 0.8, alpha: float = 0.05) -> float:
@@ -35,3 +36,19 @@ def detectable_at(se: float, df: float = math.inf, power: float = 0.8, alpha: fl
     if math.isinf(df):
         return (NormalDist().inv_cdf(1 - alpha / 2) + NormalDist().inv_cdf(power)) * se
     return (t_quantile(1 - alpha / 2, df) + t_quantile(power, df)) * se
+
+
+def power_of(difference: float, se: float, df: float = math.inf, alpha: float = 0.05) -> float:
+    """Return the chance that a two-sided test with standard error `se` finds a true `difference`."""
+    if se <= 0:
+        return float(difference != 0)
+    if math.isinf(df):
+        normal = NormalDist()
+        return normal.cdf(abs(difference) / se - normal.inv_cdf(1 - alpha / 2))
+    return 1 - t_tail(abs(difference) / se - t_quantile(1 - alpha / 2, df), df)
+
+
+def problems_for(difference: float, discordant_share: float, power: float = 0.8, alpha: float = 0.05) -> int:
+    """Return how many problems two checkpoints need for a true `difference` to be found with the given power."""
+    assert difference != 0, "no number of problems finds a difference of 0"
+    return math.ceil(discordant_share * (detectable_at(1.0, power=power, alpha=alpha) / difference) ** 2)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from harness.stats.paired import DRAWS, Difference
 from harness.stats.passk import CONFIDENCE, Estimate, scores, wilson
+from harness.stats.student_t import t_quantile, t_tail
 
 BySeed = Sequence[Sequence[int]]  # passing samples per problem, one sequence for each seed
 
@@ -105,17 +106,3 @@ def satterthwaite(parts: Sequence[tuple[float, int]]) -> tuple[float, float]:
     if total == 0:
         return 0.0, 1.0
     return math.sqrt(total), total**2 / math.fsum(variance**2 / df for variance, df in parts)
-
-
-def t_quantile(share: float, df: float) -> float:
-    """Return the quantile of Student's t; `df` may be a fraction."""
-    from scipy import special  # a quarter of a second to import; scipy.stats would take a whole one
-
-    return float(special.stdtrit(df, share))
-
-
-def t_tail(t: float, df: float) -> float:
-    """Return P(T > t) for Student's t."""
-    from scipy import special
-
-    return float(special.stdtr(df, -t))

@@ -5,28 +5,28 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.stats import paired
+from harness.stats import discordant, paired
 
 
 @pytest.mark.parametrize(
     ("gained", "lost", "exact"), [(6, 1, 0.125), (12, 4, 0.0768), (1, 0, 1.0), (5, 0, 0.0625), (0, 0, 1.0), (3, 3, 1.0)]
 )
 def test_exact_mcnemar_matches_hand_computed_values(gained: int, lost: int, exact: float) -> None:
-    assert paired.mcnemar(gained, lost, midp=False) == pytest.approx(exact, abs=5e-5)
-    assert paired.mcnemar(lost, gained, midp=False) == pytest.approx(exact, abs=5e-5)
+    assert discordant.mcnemar(gained, lost, midp=False) == pytest.approx(exact, abs=5e-5)
+    assert discordant.mcnemar(lost, gained, midp=False) == pytest.approx(exact, abs=5e-5)
 
 
 @pytest.mark.parametrize(("gained", "lost"), [(7, 2), (30, 18), (260, 215)])
 def test_exact_mcnemar_is_the_binomial_test(gained: int, lost: int) -> None:
     from scipy.stats import binomtest
 
-    assert paired.mcnemar(gained, lost, midp=False) == pytest.approx(binomtest(gained, gained + lost).pvalue)
+    assert discordant.mcnemar(gained, lost, midp=False) == pytest.approx(binomtest(gained, gained + lost).pvalue)
 
 
 def test_midp_takes_the_observed_outcome_off_once() -> None:
-    assert paired.mcnemar(6, 1) == pytest.approx(0.125 - 7 / 2**7)
-    assert paired.mcnemar(5, 0) == pytest.approx(0.03125)
-    assert paired.mcnemar(4, 4) == 1
+    assert discordant.mcnemar(6, 1) == pytest.approx(0.125 - 7 / 2**7)
+    assert discordant.mcnemar(5, 0) == pytest.approx(0.03125)
+    assert discordant.mcnemar(4, 4) == 1
 
 
 def test_difference_counts_the_candidates_gains_as_positive() -> None:
@@ -45,7 +45,7 @@ def test_exchange_of_sides_mirrors_the_difference() -> None:
 
 def test_agresti_min_matches_a_hand_computed_interval() -> None:
     # n=100, 15 gained, 5 lost: centre 10/102, SE √(21 − 100/102)/102 = 0.0438660
-    low, high = paired.agresti_min(15, 5, 100)
+    low, high = discordant.agresti_min(15, 5, 100)
     assert (low, high) == pytest.approx((0.0980392 - 1.959964 * 0.0438660, 0.0980392 + 1.959964 * 0.0438660), abs=1e-6)
 
 
@@ -72,6 +72,22 @@ def test_bootstrap_by_counts_agrees_with_scipys_bootstrap_of_problems() -> None:
     found = paired.paired_bootstrap(diffs.tolist(), seed=0)
     # Monte Carlo error of a 2.5 % quantile of 10,000 draws is about a fortieth of the standard error.
     assert found == pytest.approx(tuple(reference.confidence_interval), abs=0.15 * diffs.std() / 150**0.5)
+
+
+def test_bca_agrees_with_scipys_on_skewed_differences() -> None:
+    from scipy.stats import bootstrap
+
+    diffs = np.random.default_rng(4).exponential(0.1, 60) - 0.05
+    reference = bootstrap((diffs,), np.mean, n_resamples=20_000, method="BCa", rng=np.random.default_rng(1))
+    found = paired.paired_bootstrap(diffs.tolist(), seed=0, draws=20_000, method="bca")
+    plain = paired.paired_bootstrap(diffs.tolist(), seed=0, draws=20_000)
+    assert found == pytest.approx(tuple(reference.confidence_interval), abs=0.1 * diffs.std() / 60**0.5)
+    assert found[1] > plain[1]  # it leans towards the long tail
+
+
+def test_interval_near_the_edge_is_newcombes_and_elsewhere_tangos() -> None:
+    assert paired.score_interval(0.02, 3, 1, 100) == discordant.newcombe(1, 3, 1, 100)
+    assert paired.score_interval(0.5, 3, 1, 100) == discordant.tango(3, 1, 100)
 
 
 def test_sign_flip_agrees_with_scipys_permutation_test() -> None:

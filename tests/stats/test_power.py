@@ -42,10 +42,21 @@ def test_a_difference_of_that_size_is_found_in_four_cases_of_five(n: int, share:
     """Simulated: discordant problems split so that the true difference is the detectable one."""
     import numpy as np
 
-    from harness.stats.paired import mcnemar
+    from harness.stats.discordant import mcnemar
 
     gain = power.detectable(n, share)
     rng = np.random.default_rng(0)
     draws = rng.multinomial(n, [(share + gain) / 2, (share - gain) / 2, 1 - share], size=1500)
     found = sum(mcnemar(int(gained), int(lost)) <= 0.05 for gained, lost, _ in draws) / len(draws)
     assert 0.75 < found < 0.87
+
+
+def test_power_at_the_detectable_difference_is_the_one_asked_for() -> None:
+    gain = power.detectable(400, 0.2)
+    assert power.power_of(gain, math.sqrt(0.2 / 400)) == pytest.approx(0.8, abs=0.001)
+    assert power.power_of(0.0, 0.01) == pytest.approx(0.025, abs=0.001)  # the one tail
+
+
+def test_problems_for_a_difference_detect_it_and_fewer_do_not() -> None:
+    n = power.problems_for(0.03, 0.2)
+    assert power.detectable(n, 0.2) <= 0.03 < power.detectable(n - 1, 0.2)

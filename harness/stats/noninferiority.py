@@ -1,0 +1,128 @@
+"""Is a candidate at most a margin worse than a baseline? Paired by problem, one-sided, with three answers.
+
+`passed`: a loss of the margin or more is excluded. `regressed`: the candidate lost at least the margin, and no loss
+at all is excluded. Else `inconclusive`, with what would decide. One sample on each side: Tango's score test, which
+stays honest where few problems or none are discordant. Several: Student's t on the differences by problem.
+`bench/gate.py` measures how often each answer is wrong.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.stats.discordant import agresti_min_se, tango, tango_z
+from harness.stats.passk import scores
+from harness.stats.student_t import t_quantile, t_tail
+
+Verdict = Literal["passed", "regressed", "inconclusive"]
+ALPHA = 0.05  # one-sided, of each answer
+POWER = 0.8  # with which the number of problems or samples that is told would decide
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Candidate less baseline; `low` and `high` are one-sided bounds, each at 1 − alpha."""
+
+    value: float
+    low: float
+    high: float
+    p_safe: float  # of a loss of the margin or more: small lets the candidate pass
+    p_worse: float  # of no loss: small calls it regressed
+    se: float
+    n: int  # problems
+    gained: int  # problems on which the candidate does better
+    lost: int
+    test: str
+
+
+@dataclass(frozen=True)
+class Needed:
+    """What would decide with 80 % power if the truth is as observed; None where that alone cannot."""
+
+    problems: int | None  # in all, with as many samples as now
+    samples: int | None  # of each problem, of candidate and baseline alike
+
+
+def measure(
+    candidate: Sequence[int], baseline: Sequence[int], samples: tuple[int, int], margin: float, alpha: float = ALPHA
+) -> Loss:
+    """Compare passing samples per problem, problems in one order; `samples` are the candidate's and the baseline's."""
+    assert len(candidate) == len(baseline) > 0, f"{len(candidate)} and {len(baseline)} problems cannot be paired"
+    diffs = differences(candidate, baseline, samples)
+    n, gained, lost = len(diffs), int((diffs > 0).sum()), int((diffs < 0).sum())
+    value = float(diffs.mean())
+    if samples == (1, 1) or gained + lost == 0:
+        normal, form = NormalDist(), "Tango's score test"
+        p_safe = 1 - normal.cdf(tango_z(gained, lost, n, -margin))
+        p_worse = normal.cdf(tango_z(gained, lost, n, 0.0))
+        low, high = tango(gained, lost, n, 1 - 2 * alpha)
+        return Loss(value, low, high, p_safe, p_worse, agresti_min_se(gained, lost, n), n, gained, lost, form)
+    se, df = float(diffs.std(ddof=1)) / math.sqrt(n), n - 1
+    half = t_quantile(1 - alpha, df) * se
+    p_safe, p_worse = tail((value + margin), se, df), tail(-value, se, df)
+    low, high = max(value - half, -1.0), min(value + half, 1.0)
+    return Loss(value, low, high, p_safe, p_worse, se, n, gained, lost, "t over problems")
+
+
+def differences(candidate: Sequence[int], baseline: Sequence[int], samples: tuple[int, int]) -> NDArray[np.float64]:
+    """Return the difference in pass@1 of each problem."""
+    ours, theirs = (np.array(scores(counts, size)) for counts, size in zip((candidate, baseline), samples, strict=True))
+    return ours - theirs
+
+
+def tail(distance: float, se: float, df: float) -> float:
+    """Return the chance of so large a t; every problem alike leaves no doubt, one way or the other."""
+    if se <= 0:
+        return 0.0 if distance > 0 else 1.0
+    return t_tail(distance / se, df)
+
+
+def decide(loss: Loss, margin: float, p_worse: float, alpha: float = ALPHA) -> Verdict:
+    """Return the answer; `p_worse` is the loss's own, or adjusted where several benchmarks are gated.
+
+    A pass needs no adjustment: the whole passes only if every benchmark does.
+    """
+    if p_worse <= alpha and loss.value <= -margin:
+        return "regressed"
+    return "passed" if loss.p_safe <= alpha else "inconclusive"
+
+
+def needed(
+    candidate: Sequence[int],
+    baseline: Sequence[int],
+    samples: tuple[int, int],
+    loss: Loss,
+    margin: float,
+    alpha: float = ALPHA,
+) -> Needed:
+    """Return what would decide an inconclusive comparison.
+
+    It heads for `passed` where the observed loss is smaller than the margin, else for `regressed`. More samples
+    shrink only the part of the variance that comes from sampling; greedy answers have none that one sample shows.
+    """
+    goal = loss.value + margin if loss.value > -margin else -loss.value
+    if goal <= 0:
+        return Needed(None, None)
+    normal = NormalDist()
+    target = goal / (normal.inv_cdf(1 - alpha) + normal.inv_cdf(POWER))  # the standard error that would decide
+    problems = max(math.ceil(loss.n * (loss.se / target) ** 2), loss.n + 1)
+    if min(samples) < 2:
+        return Needed(problems, None)
+    within = sum(sampling(counts, size) for counts, size in zip((candidate, baseline), samples, strict=True))
+    drawn = sum(sampling(counts, size) / size for counts, size in zip((candidate, baseline), samples, strict=True))
+    between = max(loss.n * loss.se**2 - drawn, 0.0)
+    left = loss.n * target**2 - between
+    return Needed(problems, max(math.ceil(within / left), max(samples) + 1) if left > 0 else None)
+
+
+def sampling(counts: Sequence[int], size: int) -> float:
+    """Return the variance of a single sample around its problem's own rate, mean over problems, unbiased."""
+    rates = np.array(counts) / size
+    return float((rates * (1 - rates)).mean() * size / (size - 1))
