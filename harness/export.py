@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import ConfigError, DataError, suggest
+from harness.finished import table_of_folder
 from harness.resolve import parse
 from harness.runs import keep_student, read_facts, student_name
 from harness.store.artifacts import Artifacts, hash_folder
 from harness.store.rows import read_rows, write_text
-from harness.texts import table_of_folder
+from harness.texts import about
 from harness.types import Row
 from reports.card import model_card
 from reports.checks import settings_label
@@ -34,12 +35,12 @@ def export(folder: Path, words: Sequence[str], target: Path) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     keep_student(source, target, row.weights)
     shutil.rmtree(target / "adapter", ignore_errors=True)  # it names weights of this store; here they are merged
-    table = table_of_folder(folder)
+    table, told = table_of_folder(folder), about(facts)
     line = next(one for one in table.lines if (one.recipe, one.settings) == (row.recipe, settings_label(row.settings)))
     write_text(
         target / "README.md",
         model_card(
-            table, line.label, student=facts["student"], seed=row.seed, teacher=facts["teacher"], data=facts["problems"]
+            table, line.label, student=told["student"], seed=row.seed, teacher=told["teacher"], data=told["problems"]
         ),
     )
     return target

@@ -72,3 +72,11 @@ def line_name(line: Line) -> str:
 def seeds(line: Line) -> str:
     known = [str(seed) for seed in line.seeds if seed is not None]
     return ",".join(known) or MISSING
+
+
+def per_point(spent: float | None, gain: Difference) -> str:
+    """Write what one point gained cost; nothing can be said of a gain whose interval holds 0."""
+    if spent is None or gain.low <= 0:
+        return MISSING
+    each = spent / (100 * gain.value)
+    return amount(each) if each >= 9.95 or each == 0 else f"{each:.2g}"

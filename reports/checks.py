@@ -33,6 +33,7 @@ def check(rows: Sequence[Row]) -> None:
     for row in rows:
         check_alone(row)
         check_alike(row, first.setdefault(row.benchmark, row))
+        check_judged(row)
         key = (row.recipe, settings_label(row.settings), row.seed, row.cycle, row.benchmark)
         if key in seen:
             raise UsageError(f"{place(row)}: two rows; a table takes one result of each cell, cycle and benchmark")
@@ -46,11 +47,20 @@ def check_alone(row: Row) -> None:
             f"{place(row)}: {unjudged} of {row.n * row.samples} programs have no verdict because the sandbox failed; "
             "they are not wrong answers, so no score is shown. Run `harness doctor`, then the same command again"
         )
-    bad = [c for c in row.correct if not 0 <= c <= row.samples]
+    bad = [c for c in row.correct if type(c) is not int or not 0 <= c <= row.samples]  # a file may hold NaN or 0.5
     if len(row.correct) != row.n or bad or row.n < 1 or (row.levels and len(row.levels) != row.n):
         raise UsageError(
             f"{place(row)}: a damaged row: n={row.n}, {len(row.correct)} counts of 0 to {row.samples} passing samples "
             f"({len(bad)} outside), {len(row.levels)} levels; evaluate it again"
+        )
+
+
+def check_judged(row: Row) -> None:
+    judged = sum(row.statuses.values())
+    if judged != row.n * row.samples:
+        raise UsageError(
+            f"{place(row)}: {judged} verdicts for {row.n} problems with {row.samples} samples each; a score would rest "
+            "on missing verdicts. Evaluate it again"
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from reports import cells
-from reports.table import UNTRAINED, Benchmark, Line, Table
+from reports.table import UNTRAINED, Ablation, Benchmark, Line, Table
 
 ONE_SEED = "one seed: this table decides nothing about a recipe; differences below are between checkpoints"
 
@@ -71,6 +71,40 @@ def level_title(benchmark: str, k: int, sizes: dict[int, int]) -> str:
     return f"{benchmark}: pass@{k} in % by level, final cycle ({listed})"
 
 
+def ablation_title(ablation: Ablation, benchmark: Benchmark, k: int) -> str:
+    return f"{benchmark.name}: less {ablation.base}, final cycle, in points of pass@{k}, paired by problem"
+
+
+def ablation_note(ablation: Ablation) -> str:
+    tests = dict.fromkeys(one.difference.test for change in ablation.changes for one in change.comparisons)
+    comparisons = sum(len(change.comparisons) for change in ablation.changes)
+    return f"p: {', '.join(tests)}. Holm p: over the {count(comparisons, 'comparison')} of this ablation"
+
+
+def gain_title(benchmark: Benchmark, k: int) -> str:
+    return f"{benchmark.name}: spent for each point of pass@{k} gained over the untrained student, final cycle"
+
+
+GAIN_NOTE = f"{cells.MISSING}: the gain's interval holds 0, so a point has no price"
+PUBLISHED_TITLE = "published numbers, for orientation: other students, data and settings, so not compared"
+
+
+def caption(table: Table) -> str:
+    """Return what a table says of itself where it stands alone: student, teacher, budget, decoding, judge, seeds."""
+    protocol = table.benchmarks[0].protocol
+    hashes = ", ".join(f"{one.name} {one.hash[:12]} (n={one.n})" for one in table.benchmarks)
+    parts = [
+        *(f"{name} {text}" for name, text in table.about.items()),
+        f"budget {table.budget}" if table.budget else "",
+        f"decoding {protocol['decoding']}" if "decoding" in protocol else "",
+        f"judge {protocol['isolation']}" if "isolation" in protocol else "",
+        f"seeds {seed_list(table.lines)}" if table.seeds else "",
+        f"data {hashes}",
+        f"command {table.command}" if table.command else "",
+    ]
+    return "; ".join(part for part in parts if part)
+
+
 def footer(table: Table) -> list[tuple[str, str]]:
     """Return the facts below a table as (name, text), without the command."""
     found: list[tuple[str, str]] = []
@@ -85,6 +119,7 @@ def footer(table: Table) -> list[tuple[str, str]]:
         found.append(("protocol", stated(common)))
         for one in table.benchmarks:
             found.append((f"  {one.name}", stated({k: v for k, v in one.protocol.items() if k not in common})))
+    found += list(table.about.items())
     found.append(("seeds", seed_list(table.lines)))
     found.append(("budget", table.budget))
     found.append(("cut short", truncation(table.lines)))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from tabulate import tabulate
 
 from reports import cells, facts
+from reports.marks import Mark, legend, marks
 from reports.table import Benchmark, Line, Table
 
 GAP = 2  # blanks between columns in tabulate's `plain` format
@@ -16,6 +17,8 @@ NAME = 22  # columns of a line's name before it is wrapped; with three scores of
 NARROW = 12  # a name is squeezed to this before columns move to a block of their own
 COMPARED = ("difference", "p", "Holm p", "result", "detects")
 SPENT = ("teacher calls", "student samples", "programs judged", "updates", "training tokens", "usd", "seconds")
+
+PRICED = ("teacher calls", "programs judged", "training tokens", "usd", "seconds")  # of each point gained
 
 
 @dataclass(frozen=True)
@@ -44,14 +47,16 @@ def terminal(table: Table, width: int = 80) -> str:
 def markdown(table: Table) -> str:
     """Render as Markdown: the comparison in one table, the levels in one per benchmark."""
     parts = [f"> {facts.headline(table)}"] if facts.headline(table) else []
-    parts.append(pipe(wide(table)))
+    parts.append(pipe(wide(table), as_is=True))
     notes = [f"Scores are pass@k in %, {facts.score_note(table)}. {facts.spent_title(table).capitalize()}."]
+    notes += [legend(table)] if legend(table) else []
     for one in table.benchmarks:
         if compared(table, one):
             notes.append(f"{facts.difference_title(table, one)}. {facts.difference_note(table, one.name)}.")
     parts.append("\n".join(f"- {note}" for note in notes))
-    for grid in filter(lambda grid: grid.rows, (level_grid(table, one) for one in table.benchmarks)):
-        parts.append(f"{grid.title}\n\n{pipe(grid)}")
+    further = [*ablation_grids(table), *gain_grids(table), *(level_grid(table, one) for one in table.benchmarks)]
+    for grid in filter(lambda grid: grid.rows, [*further, published_grid(table)]):
+        parts.append("\n\n".join(part for part in (grid.title, pipe(grid), grid.note) if part))
     parts.append("\n".join(f"- {name.strip()}: {text}" for name, text in facts.footer(table)))
     if table.command:
         parts.append(f"```\n{table.command}\n```")
@@ -62,9 +67,12 @@ def grids(table: Table) -> list[Grid]:
     """Return the blocks in the order they are read: scores, differences, cost, levels."""
     found = [score_grid(table, one, k) for one in table.benchmarks for k in table.ks]
     found += [difference_grid(table, one) for one in table.benchmarks if compared(table, one)]
+    found += ablation_grids(table)
     found.append(spent_grid(table))
+    found += gain_grids(table)
     found += [level_grid(table, one) for one in table.benchmarks]
     found += [seed_grid(table, one) for one in table.benchmarks if len(table.seeds) > 1]
+    found.append(published_grid(table))
     found = [grid for grid in found if grid.rows]
     # A note that the next block repeats is read there.
     notes = [grid.note for grid in found[1:]] + [""]
@@ -103,15 +111,60 @@ def difference_grid(table: Table, benchmark: Benchmark) -> Grid:
     return Grid(facts.difference_title(table, benchmark), header, rows, facts.difference_note(table, benchmark.name))
 
 
+def ablation_grids(table: Table) -> list[Grid]:
+    """Return one block for each recipe with several settings and each benchmark."""
+    found: list[Grid] = []
+    for ablation in table.ablations:
+        for benchmark in table.benchmarks:
+            rows = [
+                [change.changed, *cells.comparison(one)]
+                for change in ablation.changes
+                for one in change.comparisons
+                if one.benchmark == benchmark.name
+            ]
+            title = facts.ablation_title(ablation, benchmark, table.ks[0])
+            found.append(Grid(title, ["", *COMPARED], rows, facts.ablation_note(ablation)))
+    return found
+
+
+def gain_grids(table: Table) -> list[Grid]:
+    """Return, for each benchmark, what a point gained over the untrained student cost."""
+    found: list[Grid] = []
+    for benchmark in table.benchmarks:
+        rows = [
+            [line.label, f"{100 * gain.value:+.1f}", *(cells.per_point(spent[name], gain) for name in PRICED)]
+            for line in table.lines
+            if (gain := line.gains.get(benchmark.name)) is not None
+            for spent in [dict(zip(SPENT, spent_values(line), strict=True))]
+        ]
+        header = ["", "gain", *(title.replace(" ", "\n") for title in PRICED)]
+        found.append(Grid(facts.gain_title(benchmark, table.ks[0]), header, rows, facts.GAIN_NOTE))
+    return found
+
+
+def published_grid(table: Table) -> Grid:
+    header = ["", "student", "benchmark", "metric", "value", "where", "standing"]
+    rows = [
+        [p.method, p.student, p.benchmark, p.metric, f"{p.value:g}", f"{p.where}; {p.source}", p.standing]
+        for p in table.published
+    ]
+    return Grid(facts.PUBLISHED_TITLE, header, rows)
+
+
+def spent_values(line: Line) -> list[float | None]:
+    """Return what a line spent, in the order of `SPENT`."""
+    names = ("teacher_calls", "student_samples", "programs", "updates", "training_tokens", "teacher_usd")
+    return [*(line.spent[name] for name in names), line.seconds]
+
+
 def spent_grid(table: Table) -> Grid:
     header = ["", *(title.replace(" ", "\n") for title in SPENT)]
     return Grid(facts.spent_title(table), header, [[line.label, *spent_cells(line)] for line in table.lines])
 
 
 def spent_cells(line: Line) -> list[str]:
-    names = ("teacher_calls", "student_samples", "programs", "updates", "training_tokens")
-    amounts = [cells.amount(line.spent[name]) for name in names]
-    return [*amounts, cells.usd(line.spent["teacher_usd"]), cells.seconds(line.seconds)]
+    *amounts, usd, seconds = spent_values(line)
+    return [*map(cells.amount, amounts), cells.usd(usd or 0.0), cells.seconds(seconds)]
 
 
 def level_grid(table: Table, benchmark: Benchmark) -> Grid:
@@ -147,14 +200,27 @@ def wide(table: Table) -> Grid:
         header += [f"{one.name} {COMPARED[0]}", *COMPARED[1:]]
     header += SPENT
     rows: list[list[str]] = []
+    found = marks(table)
     for line in table.lines:
-        row = [cells.line_name(line), cells.seeds(line)]
-        row += [cell for one, k in pairs for cell in score_cells(line, one, k, cycles)]
+        row = [escaped(cells.line_name(line)), cells.seeds(line)]
+        for one, k in pairs:
+            mark = found.get((line.label, one.name)) if k == table.ks[0] else None
+            row += marked(score_cells(line, one, k, cycles), line, mark)
         for benchmark in table.benchmarks:
             own = [cells.comparison(one) for one in line.comparisons if one.benchmark == benchmark.name]
             row += own[0] if own else ["reference" if line.label == table.reference else cells.MISSING, *[""] * 4]
         rows.append([*row, *spent_cells(line)])
     return Grid("", header, rows)
+
+
+def marked(scores: list[str], line: Line, mark: Mark | None) -> list[str]:
+    """Return a line's scores by cycle, the final one with its marks in Markdown."""
+    if mark is None:
+        return scores
+    at = 0 if line.final_cycle == 0 else min(line.final_cycle, len(scores)) - 1
+    value, _, interval = scores[at].partition(" ")
+    value = f"**{value}**" if mark.best else f"<u>{value}</u>" if mark.second else value
+    return [*scores[:at], f"{value}{'†' if mark.tested else ''} {interval}".rstrip(), *scores[at + 1 :]]
 
 
 def fit(grid: Grid, width: int) -> list[Grid]:
@@ -199,12 +265,17 @@ def plain(grid: Grid) -> str:
     return tabulate([grid.header, rule, *grid.rows], tablefmt="plain", disable_numparse=True, colalign=align)
 
 
-def pipe(grid: Grid) -> str:
-    """Return the grid as a Markdown table; a settings value may hold a `|`, which would end its cell."""
-    rows = [[cell.replace("|", "\\|") for cell in row] for row in grid.rows]
+def pipe(grid: Grid, *, as_is: bool = False) -> str:
+    """Return the grid as a Markdown table; `as_is` where its cells are Markdown already."""
+    rows = grid.rows if as_is else [[escaped(cell) for cell in row] for row in grid.rows]
     header = [title.replace("\n", " ") for title in grid.header]
     align = ["left", *["right"] * (len(grid.header) - 1)]
     return tabulate(rows, headers=header, tablefmt="pipe", disable_numparse=True, colalign=align)
+
+
+def escaped(cell: str) -> str:
+    """Return text that ends no cell and starts no tag; a settings value may hold anything."""
+    return cell.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
 
 
 def footer(table: Table, width: int) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from harness.errors import UsageError, suggest
@@ -19,6 +19,7 @@ from harness.stats.paired import Difference
 from harness.stats.passk import Estimate
 from harness.types import Row, Spent
 from reports.checks import check, line_label, settings_label
+from reports.published import Published
 
 Covers = Literal["problems", "seeds and problems"]
 UNTRAINED = "untrained"
@@ -84,6 +85,7 @@ class Line:
     checkpoints: tuple[Checkpoint, ...]
     spent: dict[str, float]  # the fields of types.Spent
     seconds: float | None  # None where no time was recorded
+    gains: dict[str, Difference] = field(default_factory=dict[str, Difference])  # over the untrained, by benchmark
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,24 @@ class Benchmark:
 
 
 @dataclass(frozen=True)
+class Change:
+    """One line of an ablation less the line it is held against."""
+
+    label: str
+    changed: str  # the settings in which the two differ, as `margin=0.1`
+    comparisons: tuple[Comparison, ...]  # one for each benchmark; Holm's p over the ablation
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """The lines of one recipe, each held against the one with the fewest settings of its own."""
+
+    recipe: str
+    base: str
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True)
 class Table:
     lines: tuple[Line, ...]
     benchmarks: tuple[Benchmark, ...]
@@ -108,6 +128,10 @@ class Table:
     budget: str
     command: str
     notes: tuple[str, ...]
+    ablations: tuple[Ablation, ...] = ()
+    about: dict[str, str] = field(default_factory=dict[str, str])  # student, teacher, training problems
+    warnings: tuple[str, ...] = ()  # those notes that say what a line lacks
+    published: tuple[Published, ...] = ()  # beside our rows, in no test
 
     @property
     def seeds(self) -> list[int]:
@@ -164,19 +188,16 @@ def build(
         f"{g.label}: unfinished, shown up to cycle {g.cycles[-1]} of {max(c for _, c, _ in g.rows)}"
         for g in groups
         if g.cycles[-1] != max(c for _, c, _ in g.rows)
-    ]
+    ] + absent(groups, names)
     found = {g.label: differences(g, base, names, ks[0]) for g in groups if g is not base}
     flat = [difference for per in found.values() for difference in per.values()]
-    adjusted = iter(holm([difference.p for difference in flat]))
-    comparisons = {
-        label: tuple(
-            Comparison(name, ks[0], difference, next(adjusted), power.detectable_at(difference.se, difference.df))
-            for name, difference in per.items()
-        )
-        for label, per in found.items()
-    }
+    comparisons = compared(found, ks[0])
+    start = next((g for g in groups if g.recipe == UNTRAINED), None)
+    gains = {g.label: differences(g, start, names, ks[0]) for g in groups if start and g.recipe != UNTRAINED}
     return Table(
-        lines=tuple(make_line(g, names, ks, comparisons.get(g.label, ()), seconds or {}) for g in groups),
+        lines=tuple(
+            make_line(g, names, ks, comparisons.get(g.label, ()), seconds or {}, gains.get(g.label, {})) for g in groups
+        ),
         benchmarks=tuple(facts(next(row for row in rows if row.benchmark == name)) for name in names),
         ks=tuple(ks),
         reference=base.label,
@@ -185,7 +206,53 @@ def build(
         budget=budget,
         command=command,
         notes=(*notes, *warnings),
+        warnings=tuple(warnings),
+        ablations=ablations(groups, names, ks[0]),
     )
+
+
+def compared(found: Mapping[str, Mapping[str, Difference]], k: int) -> dict[str, tuple[Comparison, ...]]:
+    """Return comparisons by label; Holm's p is over all that is given, as one family."""
+    adjusted = iter(holm([difference.p for per in found.values() for difference in per.values()]))
+    return {
+        label: tuple(
+            Comparison(name, k, difference, next(adjusted), power.detectable_at(difference.se, difference.df))
+            for name, difference in per.items()
+        )
+        for label, per in found.items()
+    }
+
+
+def absent(groups: Sequence[Group], benchmarks: Sequence[str]) -> list[str]:
+    """Return a note for each line that lacks a benchmark which others have, as joined runs may."""
+    return [
+        f"{g.label}: not evaluated on {', '.join(missing)}"
+        for g in groups
+        if (missing := [name for name in benchmarks if not g.at(name, g.cycles[-1])])
+    ]
+
+
+def ablations(groups: Sequence[Group], benchmarks: Sequence[str], k: int) -> tuple[Ablation, ...]:
+    """Return an ablation for each recipe with several lines: settings swept within one recipe."""
+    found: list[Ablation] = []
+    for recipe in dict.fromkeys(g.recipe for g in groups if g.recipe != UNTRAINED):
+        own = [g for g in groups if g.recipe == recipe]
+        if len(own) < 2:
+            continue
+        base = min(own, key=lambda g: len(g.settings.split()))
+        others = {g.label: g for g in own if g is not base}
+        results = compared({label: differences(g, base, benchmarks, k) for label, g in others.items()}, k)
+        changes = tuple(Change(label, changed(g, base), results[label]) for label, g in others.items())
+        found.append(Ablation(recipe, base.label, changes))
+    return tuple(found)
+
+
+def changed(group: Group, base: Group) -> str:
+    """Return the settings of a line that its base lacks, and those of the base that it leaves at their default."""
+    ours, theirs = group.settings.split(), base.settings.split()
+    keys = {word.partition("=")[0] for word in ours}
+    unset = [f"{key}: default" for key in (word.partition("=")[0] for word in theirs) if key not in keys]
+    return " ".join([*(word for word in ours if word not in theirs), *unset])
 
 
 def grouped(rows: Sequence[Row]) -> list[Group]:
@@ -237,7 +304,12 @@ def contrast(ours: Sequence[Row], theirs: Sequence[Row], k: int) -> Difference:
 
 
 def make_line(
-    group: Group, benchmarks: Sequence[str], ks: Sequence[int], comparisons: tuple[Comparison, ...], seconds: Seconds
+    group: Group,
+    benchmarks: Sequence[str],
+    ks: Sequence[int],
+    comparisons: tuple[Comparison, ...],
+    seconds: Seconds,
+    gains: dict[str, Difference],
 ) -> Line:
     cycles, final = group.cycles, group.cycles[-1]
     here = [name for name in benchmarks if group.at(name, final)]
@@ -262,6 +334,7 @@ def make_line(
         checkpoints=tuple(checkpoint(rows, ks[0]) for rows in last),
         spent=mean_spent([rows[0].spent for rows in last]),
         seconds=math.fsum(known) / len(known) if len(known) == len(times) else None,
+        gains=gains,
     )
 
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from reports import export
+from harness.types import Spent
+from reports import export, published
 from reports.card import model_card
 from reports.checks import settings_label
 from reports.render import markdown, terminal, wrapped
@@ -108,12 +109,51 @@ def test_long_settings_wrap_below_the_recipe() -> None:
     ]
 
 
-def test_markdown_holds_all_in_one_table_and_no_bold() -> None:
+def test_markdown_holds_all_in_one_table() -> None:
     text = markdown(table("standard_kd", "iterkd", humaneval=True))
     head = next(line for line in text.splitlines() if line.startswith("|"))
     for title in ("pipelines pass@1, cycle 3", "humaneval difference", "teacher calls", "seconds"):
         assert title in head
-    assert "**" not in text
+
+
+def test_best_is_bold_second_underlined_and_the_dagger_is_the_tests() -> None:
+    rows = [row(correct=[0] * 50 + [1] * 50), row("persd", [0] * 42 + [1] * 58, seed=0, cycle=1)]
+    rows.append(row("iterkd", [0] * 44 + [1] * 56, seed=0, cycle=1))
+    text = markdown(build(rows))
+    assert "**58.0**† [" in text and "<u>56.0</u>† [" in text and "50.0 [" in text
+    assert "Bold: highest mean of the last column, underlined: second; neither is a test." in text
+    open_rows = [rows[0], row("iterkd", [0] * 49 + [1] * 51, seed=0, cycle=1)]
+    assert "**51.0** [" in markdown(build(open_rows))  # best, and no dagger: the test leaves it open
+
+
+def test_scores_that_print_alike_rank_alike() -> None:
+    rows = [row(correct=[0, 0, 0, 1]), row("persd", [1, 1, 0, 0], seed=0, cycle=1)]
+    rows.append(row("iterkd", [0, 0, 1, 1], seed=0, cycle=1))
+    assert markdown(build(rows)).count("**50.0**") == 2
+
+
+def test_a_settings_value_cannot_break_out_of_a_markdown_cell() -> None:
+    rows = [row(), row("iterkd", settings={"text": "a|b<script>"}, seed=0, cycle=1)]
+    assert r"text=a\|b&lt;script>" in markdown(build(rows))
+
+
+def test_price_of_a_point_needs_a_gain_that_is_sure() -> None:
+    spent = Spent(teacher_calls=1000)
+    base, sure = row(correct=[0] * 80 + [1] * 20), row("iterkd", [0] * 60 + [1] * 40, seed=0, cycle=1, spent=spent)
+    unsure = row("persd", [0] * 79 + [1] * 21, seed=0, cycle=1, spent=spent)
+    text = terminal(build([base, sure, unsure]))
+    block = text[text.index("spent for each point") :]
+    assert re.search(r"^iterkd +\+20\.0 +50 ", block, re.MULTILINE)
+    assert re.search(r"^persd +\+1\.0 +- ", block, re.MULTILINE)
+
+
+def test_published_numbers_stand_apart_and_are_in_no_test() -> None:
+    rows = example({"iterkd": 0.3}, humaneval=True)
+    plain = build(rows)
+    shown = replace(plain, published=published.of(["humaneval"], published.load()))
+    text = terminal(shown)
+    assert text.index("published numbers, for orientation") > text.index("final cycle minus")
+    assert "PERsD-combine" in text and shown.comparisons == plain.comparisons
 
 
 def test_json_holds_every_number_and_no_infinity() -> None:

@@ -122,7 +122,10 @@ def test_unfinished_seed_holds_its_line_back_and_the_table_says_so() -> None:
 
 
 def test_several_k_are_scored_and_the_first_is_compared() -> None:
-    rows = [replace(one, samples=4, correct=tuple(3 * c for c in one.correct)) for one in (BASE, OURS)]
+    rows = [
+        replace(one, samples=4, correct=tuple(3 * c for c in one.correct), statuses={"passed": 32})
+        for one in (BASE, OURS)
+    ]
     line = build(rows, ks=(1, 2)).lines[1]
     assert [(score.k, score.estimate.value) for score in line.scores] == [(1, pytest.approx(0.46875)), (2, 0.625)]
     assert [one.k for one in line.comparisons] == [1]
@@ -167,3 +170,44 @@ def test_two_results_of_one_cell_are_refused() -> None:
 def test_no_rows_make_no_table() -> None:
     with pytest.raises(UsageError, match="no rows"):
         build([])
+
+
+def test_a_row_whose_verdicts_are_missing_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"6 verdicts for 8 problems .* missing verdicts"):
+        build([BASE, replace(OURS, statuses={"passed": 5, "wrong": 1})])
+
+
+@pytest.mark.parametrize("bad", [float("nan"), 0.5, True])
+def test_counts_that_are_no_whole_numbers_are_refused(bad: object) -> None:
+    with pytest.raises(UsageError, match="damaged row"):
+        build([BASE, replace(OURS, correct=(bad,) + (0,) * 7)])  # pyright: ignore[reportArgumentType]
+
+
+def test_ablation_holds_each_setting_against_the_line_with_fewest() -> None:
+    rows = [OURS, replace(OURS, settings={"margin": "0.1"}), replace(OURS, settings={"margin": "0.1", "weight": "0"})]
+    [found] = build([BASE, *rows]).ablations
+    assert (found.recipe, found.base) == ("iterkd", "iterkd")
+    assert [change.changed for change in found.changes] == ["margin=0.1", "margin=0.1 weight=0"]
+    assert found.changes[0].comparisons[0].difference.value == 0
+
+
+def test_ablation_names_what_the_base_sets_and_a_line_does_not() -> None:
+    rows = [replace(OURS, settings={"margin": "0.1"}), replace(OURS, settings={"weight": "0"})]
+    [found] = build([BASE, *rows]).ablations
+    assert found.changes[0].changed == "weight=0 margin: default"
+
+
+def test_one_setting_makes_no_ablation() -> None:
+    assert build([BASE, OURS]).ablations == ()
+
+
+def test_gain_is_over_the_untrained_student_whatever_the_reference() -> None:
+    table = build([BASE, OURS, replace(OURS, recipe="persd")], reference="persd")
+    assert table.lines[1].gains["pipelines"] == paired.compare(OURS.correct, BASE.correct, 1)
+    assert table.lines[0].gains == {}
+
+
+def test_a_line_that_lacks_a_benchmark_is_named() -> None:
+    table = build([BASE, OURS, replace(BASE, benchmark="humaneval")])
+    assert table.warnings == ("iterkd: not evaluated on humaneval",)
+    assert table.warnings[0] in table.notes
