@@ -19,16 +19,33 @@ from harness.errors import DataError, TeacherError
 from harness.store.keys import digest
 from harness.teachers.mutate import mutate, parsed
 from harness.teachers.reading import Line, align, body_of, chain, read, write
-from harness.teachers.requests import KINDS, Answer, Corrupt, Judge, Pose, Refine, Request, Solve, request_key
-from harness.types import Problem, Script
+from harness.teachers.requests import (
+    BEST_RATING,
+    KINDS,
+    RUBRIC,
+    Answer,
+    Corrupt,
+    Judge,
+    Pose,
+    Rate,
+    Refine,
+    Request,
+    Solve,
+    Tests,
+    request_key,
+    rubric_total,
+)
+from harness.types import Problem, Script, Text
+from harness.world import tinypy
 from harness.world.checks import alike, edits, replaced, tells
 from harness.world.grammar import LONGEST, SOURCE, Pipeline, parse, render
-from harness.world.operations import CONSTANTS, Step, Value
+from harness.world.operations import CONSTANTS, Kind, Step, Value
 from harness.world.pool import REVERSED, Chooser, draw_step, fingerprint, held_out, skew
 
 TOKEN = re.compile(r"\w+|[^\w\s]")
 EDIT_WEIGHTS = {"operation": 0.45, "constant": 0.3, "drop": 0.15, "swap": 0.1}
 POSE_TRIES = 400
+TESTS = 5
 
 
 class Oracle:
@@ -40,7 +57,9 @@ class Oracle:
 
     def serves(self, source: str) -> frozenset[str]:
         """Return all kinds for the embedded world; elsewhere it only knows the reference that a problem carries."""
-        return self.capabilities if source == SOURCE else frozenset({"solve", "corrupt"})
+        if source == SOURCE:
+            return self.capabilities
+        return frozenset({"solve"} if source == tinypy.SOURCE else {"solve", "corrupt"})
 
     def answer(self, requests: Sequence[Request], seed: int) -> Iterator[tuple[int, Answer]]:
         """Yield the answers in order. Each is drawn from its own generator, so neither batch nor order matters."""
@@ -62,6 +81,10 @@ def serve(request: Request, rng: random.Random) -> Answer:
             return pose(request, rng)
         case Judge():
             return judge(request)
+        case Rate():
+            return rate(request)
+        case Tests():
+            return tests(request)
 
 
 def answered(
@@ -85,15 +108,19 @@ def asked(request: Request) -> str:
     """Return the text that the request hands over."""
     match request:
         case Solve():
-            return request.problem.prompt
+            return request.shots + request.problem.prompt
         case Corrupt():
             return f"{request.correct}\n{request.fault}"
         case Refine():
             return "\n".join((request.problem.prompt, request.direct, request.attempt, request.feedback))
         case Pose():
-            return f"{request.mode}\n{request.like.prompt if request.like else ''}"
+            return f"{request.mode}\n{request.like.prompt if request.like else ''}{request.snippet}"
         case Judge():
             return f"{request.problem.prompt}\n{request.attempt}"
+        case Rate():
+            return f"{request.problem.prompt}\n{request.first}\n{request.second}"
+        case Tests():
+            return request.problem.prompt
 
 
 def pipeline_of(problem: Problem) -> Pipeline | None:
@@ -138,6 +165,20 @@ def same_chain(body: str, steps: Sequence[Step]) -> bool:
     return found is not None and [one.behaviour for one in found] == [one.behaviour for one in steps]
 
 
+# --- tests -----------------------------------------------------------------------------------------------------------
+
+
+def tests(request: Tests) -> Answer:
+    """Answer with the first of the problem's own checks, as lines a model would write."""
+    problem = request.problem
+    if isinstance(problem.checks, Script | Text) or not problem.checks:
+        return answered(request, "", reason=f"problem {problem.id} has no calls with values")
+    chosen = problem.checks[:TESTS]
+    calls = [f"{problem.entry_point}({', '.join(map(repr, one.args))})" for one in chosen]
+    lines = [f"assert {call} == {one.expected!r}" for call, one in zip(calls, chosen, strict=True)]
+    return replace(answered(request, "\n".join(lines)), checks=chosen)
+
+
 # --- corrupt ---------------------------------------------------------------------------------------------------------
 
 
@@ -158,7 +199,7 @@ def corrupt(request: Corrupt, rng: random.Random) -> Answer:
 def wrong_step(request: Corrupt, pipeline: Pipeline, rng: random.Random) -> str | None:
     """Return the program with one wrong step that the problem's checks tell from the right one."""
     problem, argument = request.problem, pipeline.steps[0].of.source
-    assert not isinstance(problem.checks, Script), problem.id
+    assert not isinstance(problem.checks, Script | Text), problem.id
     pairs = cast("list[tuple[Value, Value]]", [(one.args[0], one.expected) for one in problem.checks])
     by_kind: dict[str, list[tuple[Step, ...]]] = {kind: [] for kind in EDIT_WEIGHTS}
     for kind, edit in edits(pipeline.steps, rng):
@@ -187,9 +228,17 @@ def pose(request: Pose, rng: random.Random) -> Answer:
             f"teacher=oracle cannot pose a problem like {request.like.id}: it knows Pipelines problems only. Choose "
             "problems=pipelines, or a teacher that is a language model."
         )
-    if like is None and request.mode == "similar":
-        raise TeacherError("Pose(mode='similar') needs a problem to be similar to; `like` is None.")
-    found = similar(like, rng) if like is not None and request.mode == "similar" else other(like, request.mode, rng)
+    if like is None and request.mode in ("similar", "harder"):
+        raise TeacherError(f"Pose(mode={request.mode!r}) needs a problem to start from; `like` is None.")
+    match request.mode:
+        case "similar" if like is not None:
+            found = similar(like, rng)
+        case "harder" if like is not None:
+            found = harder(like, rng)
+        case "inspired":
+            found = inspired(request.snippet, rng)
+        case _:
+            found = other(like, request.mode, rng)
     if found is None:
         return answered(request, "", reason="no such problem found")
     problem = render(found, visible=True)
@@ -215,8 +264,41 @@ def similar(like: Pipeline, rng: random.Random) -> Pipeline | None:
     """Vary the constants, one operation or the wording of a problem."""
     for _ in range(POSE_TRIES):
         found = rng.choice((other_constants, other_operation, other_words))(like, rng)
-        print_ = fingerprint(found) if found.id != like.id else None
-        if print_ is not None and not held_out(print_):
+        if found.id != like.id and allowed(found):
+            return found
+    return None
+
+
+def allowed(found: Pipeline) -> bool:
+    """Whether a chain makes a fair problem of the training split."""
+    print_ = fingerprint(found)
+    return print_ is not None and not held_out(print_)
+
+
+def harder(like: Pipeline, rng: random.Random) -> Pipeline | None:
+    """Put one more step before, between or behind the steps of a problem; the longest get another operation."""
+    for _ in range(POSE_TRIES):
+        found = other_operation(like, rng) if like.level == LONGEST else one_step_more(like, rng)
+        if allowed(found):
+            return found
+    return None
+
+
+def one_step_more(like: Pipeline, rng: random.Random) -> Pipeline:
+    at = rng.randrange(len(like.steps) + 1)
+    kind = like.steps[at].of.source if at < len(like.steps) else like.steps[-1].of.target
+    added = draw_step(rng.choice(alike(kind, kind)), rng)
+    return replace(like, steps=(*like.steps[:at], added, *like.steps[at:]))
+
+
+def inspired(snippet: str, rng: random.Random) -> Pipeline | None:
+    """Draw a problem that uses an operation of a piece of code; any problem where none is read in it."""
+    kinds: tuple[Kind, ...] = ("xs", "s", "n")
+    read_steps = [one.step for kind in kinds for one in read(snippet, kind) if one.step is not None]
+    seen = {one.operation for one in read_steps}
+    for _ in range(POSE_TRIES):
+        found, _ = next(Chooser().fair(rng.randint(1, LONGEST), "train", rng))
+        if not seen or not seen.isdisjoint(one.operation for one in found.steps):
             return found
     return None
 
@@ -261,6 +343,14 @@ def judge(request: Judge) -> Answer:
     scores = tuple(halves(score) for score in rubric(pipeline.steps, lines, body, argument))
     text = "\n".join(f"R{rule}: {score:g}" for rule, score in enumerate(scores, start=1))
     return answered(request, text, scores=scores)
+
+
+def rate(request: Rate) -> Answer:
+    """Rate two answers, each by the rubric, without favour to the first: 1 + 9/6 of its points."""
+    totals = [rubric_total(judge(Judge(request.problem, answer)).scores) for answer in (request.first, request.second)]
+    scores = tuple(None if one is None else 1 + (BEST_RATING - 1) * one / sum(RUBRIC) for one in totals)
+    text = " ".join("unknown" if one is None else f"{one:g}" for one in scores)
+    return answered(request, text, scores=scores, reason="" if None not in scores else "not a Pipelines problem")
 
 
 def rubric(steps: tuple[Step, ...], lines: list[Line], body: str, argument: str) -> tuple[float, ...]:

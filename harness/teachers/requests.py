@@ -7,19 +7,21 @@ from typing import ClassVar, Literal, TypeAlias
 
 from harness.content import content_hash
 from harness.store.keys import Json
-from harness.types import Problem
+from harness.types import Check, Problem
 
-RequestKind = Literal["solve", "corrupt", "refine", "pose", "judge"]
-KINDS: tuple[RequestKind, ...] = ("solve", "corrupt", "refine", "pose", "judge")
+RequestKind = Literal["solve", "corrupt", "refine", "pose", "judge", "rate", "tests"]
+KINDS: tuple[RequestKind, ...] = ("solve", "corrupt", "refine", "pose", "judge", "rate", "tests")
 
 Fault = Literal["syntax", "logic", "type", "name", "timeout"]
 FAULTS: tuple[Fault, ...] = ("syntax", "logic", "type", "name", "timeout")
 
-Mode = Literal["rarer", "similar", "uniform"]
-MODES: tuple[Mode, ...] = ("rarer", "similar", "uniform")
+Mode = Literal["rarer", "similar", "uniform", "harder", "inspired"]
+MODES: tuple[Mode, ...] = ("rarer", "similar", "uniform", "harder", "inspired")
 
 RUBRIC: tuple[float, ...] = (2.0, 1.0, 1.0, 1.0, 1.0)
 """Most points for basic function, boundary cases, coverage of the requirements, readability, coding practice."""
+
+BEST_RATING = 10.0  # of `rate`, whose worst is 1
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Solve:
     problem: Problem
     index: int = 0
     temperature: float = 0.0
+    shots: str = ""  # solved examples that stand before the question, for a few-shot teacher
     kind: ClassVar[RequestKind] = "solve"
 
     @property
@@ -68,11 +71,15 @@ class Refine:
 
 @dataclass(frozen=True)
 class Pose:
-    """Write a new problem: rarer than `like` in the same domain, similar to it, or (without it) any."""
+    """Write a new problem: rarer than `like` in the same domain, similar to it, harder than it, or (without it) any.
+
+    `inspired` is a problem whose solution would use what the code in `snippet` does.
+    """
 
     like: Problem | None
     mode: Mode
     index: int = 0
+    snippet: str = ""
     kind: ClassVar[RequestKind] = "pose"
     drawn: ClassVar[bool] = True
 
@@ -92,7 +99,38 @@ class Judge:
         return self.index > 0
 
 
-Request: TypeAlias = "Solve | Corrupt | Refine | Pose | Judge"
+@dataclass(frozen=True)
+class Rate:
+    """Rate two answers to a problem side by side, from 1 to 10 each; what stands first may be favoured."""
+
+    problem: Problem
+    first: str  # the completion, or the whole program
+    second: str
+    index: int = 0
+    kind: ClassVar[RequestKind] = "rate"
+
+    @property
+    def drawn(self) -> bool:
+        """Whether the answer is drawn at random: the first one is not."""
+        return self.index > 0
+
+
+@dataclass(frozen=True)
+class Tests:
+    """Write example calls of a problem's function, with their values."""
+
+    problem: Problem
+    index: int = 0
+    kind: ClassVar[RequestKind] = "tests"
+    __test__: ClassVar[bool] = False  # no test class, whatever pytest thinks of its name
+
+    @property
+    def drawn(self) -> bool:
+        """Whether the answer is drawn at random: the first one is not."""
+        return self.index > 0
+
+
+Request: TypeAlias = "Solve | Corrupt | Refine | Pose | Judge | Rate | Tests"
 
 
 @dataclass(frozen=True)
@@ -103,12 +141,15 @@ class Answer:
     text: str  # as the teacher wrote it
     code: str | None  # the whole program
     problem: Problem | None  # of `pose`
-    scores: tuple[float | None, ...] | None  # of `judge`: one per rule of the rubric, None where not applicable
+    scores: tuple[float | None, ...] | None  # of `judge`, one per rule of the rubric; of `rate`, two; None: no score
     tokens_in: int
     tokens_out: int
     usd: float
     finish_reason: str
     reason: str = ""
+    checks: tuple[Check, ...] | None = None  # of `tests`; the rule `anything` where no value was stated
+    fault: str = ""  # of a language model: unparsed, truncated, refused, quarantined
+    calls: int = 1  # that the answer took: more where an unreadable one was drawn again
 
 
 def request_key(request: Request) -> dict[str, Json]:
@@ -116,7 +157,9 @@ def request_key(request: Request) -> dict[str, Json]:
     key: dict[str, Json] = {"kind": request.kind, "index": request.index}
     match request:
         case Solve():
-            return {**key, "problem": content_hash(request.problem), "temperature": float(request.temperature)}
+            shots: dict[str, Json] = {"shots": request.shots} if request.shots else {}
+            problem = content_hash(request.problem)
+            return {**key, "problem": problem, "temperature": float(request.temperature), **shots}
         case Corrupt():
             problem = content_hash(request.problem)
             return {**key, "problem": problem, "correct": request.correct, "fault": request.fault}
@@ -129,9 +172,15 @@ def request_key(request: Request) -> dict[str, Json]:
             return {**key, "problem": content_hash(request.problem), **texts}
         case Pose():
             like = None if request.like is None else content_hash(request.like)
-            return {**key, "like": like, "mode": request.mode}
+            snippet: dict[str, Json] = {"snippet": request.snippet} if request.snippet else {}
+            return {**key, "like": like, "mode": request.mode, **snippet}
         case Judge():
             return {**key, "problem": content_hash(request.problem), "attempt": request.attempt}
+        case Rate():
+            both: dict[str, Json] = {"first": request.first, "second": request.second}
+            return {**key, "problem": content_hash(request.problem), **both}
+        case Tests():
+            return {**key, "problem": content_hash(request.problem)}
 
 
 def rubric_total(scores: tuple[float | None, ...] | None) -> float | None:

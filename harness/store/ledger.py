@@ -1,0 +1,188 @@
+"""Who spent what at which teacher: calls in flight and the sums of finished ones, shared by all cells of a run.
+
+A call is written down before it is sent and moves into the sums once its reply has reached the store. What a dead
+process left in flight is counted as lost, at the most that it can have cost. Records never hold a text or a key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from harness.store.database import CHUNK, Store
+
+metadata = sa.MetaData()
+WHO = ("run", "cell", "teacher")
+open_table = sa.Table(
+    "calls_in_flight",
+    metadata,
+    sa.Column("key", sa.String(64), primary_key=True),
+    sa.Column("owner", sa.String, primary_key=True),
+    *(sa.Column(name, sa.String, nullable=False) for name in WHO),
+    sa.Column("usd", sa.Float, nullable=False),  # the most it can cost; once it is answered, what it cost
+    sa.Column("answered", sa.Boolean, nullable=False),
+)
+SUMS = ("calls", "tries", "lost", "tokens_in", "tokens_cached", "tokens_out", "usd", "lost_usd")
+account_table = sa.Table(
+    "teacher_accounts",
+    metadata,
+    *(sa.Column(name, sa.String, primary_key=True) for name in WHO),
+    *(sa.Column(name, sa.Float if name.endswith("usd") else sa.Integer, nullable=False) for name in SUMS),
+)
+
+
+@dataclass(frozen=True)
+class Account:
+    """What one cell of one run has spent at one teacher."""
+
+    run: str
+    cell: str
+    teacher: str
+    calls: int = 0  # answered, replies in the store
+    tries: int = 0  # requests sent for them, failed ones included
+    lost: int = 0  # in flight when their process was killed
+    tokens_in: int = 0
+    tokens_cached: int = 0  # of tokens_in
+    tokens_out: int = 0
+    usd: float = 0.0
+    lost_usd: float = 0.0  # the most that lost calls can have cost
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What one answered call adds to its account."""
+
+    key: str
+    tries: int
+    tokens_in: int
+    tokens_cached: int
+    tokens_out: int
+    usd: float
+
+
+class Ledger:
+    """The ledger of an open store; the store's mark of life says whose calls in flight are lost."""
+
+    def __init__(self, store: Store) -> None:
+        self.database = store.database
+        self.owner = store.owner.name
+        with self.database.told(), self.database.writer.begin() as db:
+            self.database.alone(db)
+            metadata.create_all(db)
+
+    def reserve(
+        self, who: tuple[str, str, str], wanted: Sequence[tuple[str, float]], cap: float
+    ) -> tuple[set[str], bool]:
+        """Write down calls (key, most it can cost) that are about to be sent, as far as the run's cap allows.
+
+        Returns the keys that may be sent, and whether waiting for calls in flight may make room for the others.
+        """
+        granted: set[str] = set()
+        with self.database.told(), self.database.writer.begin() as db:
+            self.database.alone(db)
+            self.bury(db)
+            spent = self.spent(db, who[0]) if cap else 0.0
+            mine: dict[str, object] = {"owner": self.owner, **dict(zip(WHO, who, strict=True)), "answered": False}
+            rows: list[dict[str, object]] = []
+            for key, most in wanted:
+                if not cap or spent + most <= cap:
+                    spent += most
+                    granted.add(key)
+                    rows.append({"key": key, "usd": most, **mine})
+            if rows:
+                self.drop(db, sorted(granted))  # of a command of this process that was interrupted
+                db.execute(open_table.insert(), rows)
+            waiting = sa.select(sa.func.count()).where(open_table.c.run == who[0], open_table.c.answered.is_(False))
+            others = len(granted) < len(wanted) and db.execute(waiting).scalar_one() > 0
+        return granted, others
+
+    def answered(self, costs: Sequence[tuple[str, float]]) -> None:
+        """Replace what calls could cost by what they did cost; they stay in flight until the store has them."""
+        with self.database.told(), self.database.writer.begin() as db:
+            self.database.alone(db)
+            update = (
+                open_table.update()
+                .where(open_table.c.key == sa.bindparam("k"), open_table.c.owner == self.owner)
+                .values(usd=sa.bindparam("u"), answered=True)
+            )
+            db.execute(update, [{"k": key, "u": usd} for key, usd in costs])
+
+    def settle(self, who: tuple[str, str, str], entries: Sequence[Entry]) -> None:
+        """Move answered calls, whose replies the store now has, into the account."""
+        if not entries:
+            return
+        with self.database.told(), self.database.writer.begin() as db:
+            self.database.alone(db)
+            self.drop(db, [one.key for one in entries])
+            self.add(
+                db,
+                who,
+                {
+                    "calls": len(entries),
+                    "tries": sum(one.tries for one in entries),
+                    "tokens_in": sum(one.tokens_in for one in entries),
+                    "tokens_cached": sum(one.tokens_cached for one in entries),
+                    "tokens_out": sum(one.tokens_out for one in entries),
+                    "usd": sum(one.usd for one in entries),
+                },
+            )
+
+    def give_up(self, who: tuple[str, str, str], keys: Sequence[str], tries: int) -> None:
+        """Take calls out of flight that never got an answer, as when a run stops in an outage."""
+        with self.database.told(), self.database.writer.begin() as db:
+            self.database.alone(db)
+            self.drop(db, keys)
+            self.add(db, who, {"tries": tries})
+
+    def accounts(self, run: str = "") -> list[Account]:
+        """Return the accounts of a run, or of all runs; what the dead left in flight is counted as lost first."""
+        with self.database.told(), self.database.writer.begin() as db:
+            self.database.alone(db)
+            self.bury(db)
+            query = sa.select(account_table).order_by(*(account_table.c[name] for name in WHO))
+            if run:
+                query = query.where(account_table.c.run == run)
+            return [Account(**row) for row in db.execute(query).mappings()]
+
+    def total(self, run: str) -> float:
+        """Return what a run may have cost so far: spent, lost, and in flight at the most that it can cost."""
+        with self.database.told(), self.database.writer.begin() as db:
+            self.database.alone(db)
+            return self.spent(db, run)
+
+    def spent(self, db: sa.Connection, run: str) -> float:
+        sums = sa.select(sa.func.coalesce(sa.func.sum(account_table.c.usd + account_table.c.lost_usd), 0.0))
+        flying = sa.select(sa.func.coalesce(sa.func.sum(open_table.c.usd), 0.0))
+        settled = float(db.execute(sums.where(account_table.c.run == run)).scalar_one())
+        return settled + float(db.execute(flying.where(open_table.c.run == run)).scalar_one())
+
+    def bury(self, db: sa.Connection) -> None:
+        """Count the calls of dead processes as lost."""
+        owners = set(db.execute(sa.select(open_table.c.owner).distinct()).scalars()) - {self.owner}
+        dead = owners - self.database.owner.living() if owners else set[str]()
+        for owner in sorted(dead):
+            query = (
+                sa.select(*(open_table.c[name] for name in WHO), sa.func.count(), sa.func.sum(open_table.c.usd))
+                .where(open_table.c.owner == owner)
+                .group_by(*(open_table.c[name] for name in WHO))
+            )
+            for row in db.execute(query).all():
+                run, cell, teacher, count, usd = tuple(row)
+                self.add(db, (run, cell, teacher), {"lost": count, "lost_usd": usd})
+            db.execute(open_table.delete().where(open_table.c.owner == owner))
+
+    def add(self, db: sa.Connection, who: tuple[str, str, str], sums: dict[str, float]) -> None:
+        names = dict(zip(WHO, who, strict=True))
+        self.database.add(db, account_table, [{**names, **dict.fromkeys(SUMS, 0)}])
+        where = [account_table.c[name] == value for name, value in names.items()]
+        db.execute(account_table.update().where(*where).values({k: account_table.c[k] + v for k, v in sums.items()}))
+
+    def drop(self, db: sa.Connection, keys: Sequence[str]) -> None:
+        for start in range(0, len(keys), CHUNK):
+            db.execute(
+                open_table.delete().where(
+                    open_table.c.owner == self.owner, open_table.c.key.in_(keys[start : start + CHUNK])
+                )
+            )

@@ -1,0 +1,95 @@
+"""One call of a language model and its reply, as plain data: what is asked, what came back, what it cost."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from harness.store.keys import Json
+
+Finish = Literal["stop", "length", "filtered", "quarantined"]
+FINISHES: tuple[Finish, ...] = ("stop", "length", "filtered", "quarantined")
+
+
+@dataclass(frozen=True)
+class Call:
+    """One question to a model. Two calls of equal content are the same step, whoever makes them."""
+
+    messages: tuple[tuple[str, str], ...]  # (role, text)
+    temperature: float
+    top_p: float
+    seed: int | None  # of the draw; None where nothing is drawn
+    draw: int  # further draws of the same question: its index and its retries
+    max_tokens: int  # no part of the key: a longer answer serves a shorter limit too
+    stop: tuple[str, ...] = ()
+    beyond: int = 0  # asked again because this many tokens had cut the answer
+    again: int = 0  # asked again because it had been quarantined
+    key: str = ""  # of its step; also the idempotency key
+
+    def content(self) -> Json:
+        """Return all that determines the reply beside the model."""
+        return {
+            "messages": [list(one) for one in self.messages],
+            "temperature": float(self.temperature),
+            "top_p": float(self.top_p),
+            "seed": self.seed,
+            "draw": self.draw,
+            "stop": list(self.stop),
+            **({"beyond": self.beyond} if self.beyond else {}),
+            **({"again": self.again} if self.again else {}),
+        }
+
+    @property
+    def most_tokens_in(self) -> int:
+        """An upper bound of its prompt's tokens: no tokenizer makes more of them than there are bytes."""
+        return sum(len(text.encode("utf-8", "surrogatepass")) + 16 for _, text in self.messages)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back for a call. `quarantined`: the server refused this one call; `reason` says how."""
+
+    text: str
+    finish: Finish
+    tokens_in: int
+    tokens_cached: int  # of tokens_in, billed at the cached rate
+    tokens_out: int
+    usd: float
+    max_tokens: int  # that the call allowed
+    tries: int = 1  # calls that it took, failed ones included
+    reason: str = ""
+    prices: str = ""  # hash of the price table that `usd` rests on; empty: unpriced
+
+    def to_json(self) -> dict[str, Json]:
+        return dataclasses.asdict(self)
+
+
+def reply_from_json(data: dict[str, Any]) -> Reply:
+    """Return the reply that `to_json` wrote."""
+    return Reply(**data)
+
+
+class Backend(Protocol):
+    """What sends calls to a model. It knows neither requests nor prompts."""
+
+    @property
+    def identity(self) -> dict[str, Json]:
+        """What determines replies beside the call: the model and where it is asked."""
+        ...
+
+    def send(self, calls: Sequence[Call]) -> Iterator[tuple[int, Reply]]:
+        """Yield (position, reply) for every call, in any order.
+
+        Raises TeacherError where the endpoint cannot be used, BudgetError before a call that may exceed the cap.
+        """
+        ...
+
+    def committed(self, keys: Sequence[str]) -> None:
+        """Be told that these calls' replies have reached the store."""
+        ...
+
+    def close(self) -> None:
+        """Give back connections and processes."""
+        ...

@@ -1,0 +1,260 @@
+"""Sends calls side by side and gets every one answered: pace, pauses, retries, outages, quarantine. Knows no protocol.
+
+What went wrong is told by the exchange as one of five words (`Trouble.kind`), and each has one remedy:
+
+    limited     the endpoint is asked too fast: everybody pauses as long as it says; costs the call nothing
+    down        nobody answers: the run pauses, one call at a time looks whether it is back, up to `patience_s`
+    broken      this call failed: again with a growing pause, then into quarantine if others are answered meanwhile
+    rejected    this call can never be answered: into quarantine at once
+    unusable    no call can be answered (key, model, address): the run stops
+
+Quarantined calls are answers without a text; more of them than `TOLERATED` stop the run instead, unrecorded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol
+
+from harness.errors import TeacherError
+from harness.teachers.calls import Call, Reply
+from harness.teachers.pace import Pace
+from harness.teachers.purse import Purse
+from harness.teachers.settings import Teaching
+
+FIRST_S, LONGEST_S = 0.5, 30.0  # pauses between tries
+JITTER = 0.25  # share of a pause that is drawn at random, so that many clients do not come back together
+SUSPICIOUS = 6  # failures in a row, of any calls, before the endpoint itself is doubted
+SEVERAL = 3  # refusals in a row: within a known limit, a single one holds back its own call only
+TOLERATED, TOLERATED_SHARE = 3, 0.05  # quarantined calls
+
+
+@dataclass
+class Trouble(Exception):
+    """Why an exchange gave no reply."""
+
+    kind: Literal["limited", "down", "broken", "rejected", "unusable"]
+    text: str  # without secrets
+    wait_s: float | None = None  # as the endpoint asks
+    status: int = 0  # of HTTP, where there was one
+
+
+@dataclass(frozen=True)
+class Exchanged:
+    """A reply and the headers that came with it."""
+
+    reply: Reply
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+class Exchange(Protocol):
+    """One try of one call."""
+
+    async def __call__(self, call: Call) -> Exchanged:
+        """Return the reply. Raises Trouble."""
+        ...
+
+
+class Dispatcher:
+    """The calls of one process to one endpoint."""
+
+    def __init__(self, exchange: Exchange, settings: Teaching, pace: Pace, purse: Purse, canary: Call) -> None:
+        self.exchange, self.settings, self.pace, self.purse, self.canary = exchange, settings, pace, purse, canary
+        self.loop = asyncio.new_event_loop()
+        self.door = asyncio.Lock()  # through which one call at a time looks whether the endpoint is back
+        self.down_since: float | None = None
+        self.limited_since: float | None = None
+        self.doubt = ""  # why the endpoint is thought to be down
+        self.reached = False  # it answers, with errors
+        self.looks = 0  # since it went down
+        self.row = self.refusals = 0  # failures, calls too many, since the last answer
+        self.answered = self.quarantined = 0
+        self.sending: set[asyncio.Task[tuple[int, Reply]]] = set()  # tasks whose call is with the endpoint
+        self.rng = random.Random(time.monotonic_ns())  # jitter only: no result depends on it
+
+    def close(self) -> None:
+        self.loop.run_until_complete(self.loop.shutdown_default_executor())
+        self.loop.close()
+
+    def send(self, calls: Sequence[Call]) -> Iterator[tuple[int, Reply]]:
+        """Yield (position, reply) as calls are answered, quarantined ones last.
+
+        Raises TeacherError or BudgetError once what is in flight has been answered.
+        """
+        waiting = iter(enumerate(calls))
+        running: set[asyncio.Task[tuple[int, Reply]]] = set()
+        held: list[tuple[int, Reply]] = []
+        failure: BaseException | None = None
+        try:
+            while True:
+                while failure is None and len(running) < self.settings.concurrency:
+                    following = next(waiting, None)
+                    if following is None:
+                        break
+                    running.add(self.loop.create_task(self.one(*following)))
+                if not running:
+                    break
+                done, running = self.loop.run_until_complete(asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED))
+                for task in done:
+                    self.sending.discard(task)
+                    if task.cancelled():
+                        continue
+                    problem = task.exception()
+                    if problem is not None:
+                        failure = failure or problem
+                    elif task.result()[1].finish == "quarantined":
+                        held.append(task.result())
+                        failure = failure or self.too_many(task.result()[1])
+                    else:
+                        yield task.result()
+                if failure is not None:
+                    for task in running - self.sending:
+                        task.cancel()
+            if failure is not None:
+                raise failure
+            yield from held
+        finally:
+            left: set[asyncio.Task[Any]] = {*running, *self.purse.tasks()}
+            for task in left:
+                task.cancel()
+            if left:
+                self.loop.run_until_complete(asyncio.wait(left))
+            self.purse.flush()
+
+    def too_many(self, reply: Reply) -> TeacherError | None:
+        """Count a quarantined call and return an error where there are more than one can put down to single calls."""
+        self.quarantined += 1
+        if self.quarantined <= max(TOLERATED, TOLERATED_SHARE * self.answered):
+            return None
+        return TeacherError(
+            f"{self.purse.who[2] or self.settings.label}: {self.quarantined} calls were refused and {self.answered} "
+            f"answered, so it is not single calls that are wrong. The last one: {reply.reason}. Mend this and run the "
+            "same command again; the refused ones are not recorded."
+        )
+
+    async def one(self, position: int, call: Call) -> tuple[int, Reply]:
+        """Get one call answered."""
+        await self.purse.reserve(call)
+        tries = failures = 0
+        seen = -1  # answers of others when this call failed last
+        while True:
+            tries += 1
+            try:
+                reply = replace(await self.passage(call), tries=tries)
+                break
+            except Trouble as trouble:
+                if trouble.kind == "unusable":
+                    self.purse.given_up(call, tries)
+                    raise TeacherError(trouble.text) from None
+                self.bear(trouble)
+                if trouble.kind == "broken" and self.answered > seen:
+                    failures, seen = failures + 1, self.answered
+                if trouble.kind == "rejected" or failures >= self.settings.tries:
+                    text = f"{trouble.text} ({tries} tries)" if tries > 1 else trouble.text
+                    reply = Reply("", "quarantined", 0, 0, 0, 0.0, call.max_tokens, tries, text)
+                    break
+                if trouble.kind == "broken":
+                    await asyncio.sleep(self.backoff(failures))
+                elif trouble.kind == "limited":
+                    await asyncio.sleep(trouble.wait_s or 0.0)
+            except TeacherError:
+                self.purse.given_up(call, tries)
+                raise
+        self.purse.answered(call, reply)
+        return position, reply
+
+    def bear(self, trouble: Trouble) -> None:
+        """Raise TeacherError where an endpoint refuses calls for longer than the user has patience."""
+        now = asyncio.get_running_loop().time()
+        since = self.limited_since if trouble.kind == "limited" else None
+        if since is not None and max(now, self.pace.paused_until) - since > self.settings.patience_s:
+            raise TeacherError(
+                f"{self.purse.who[2] or self.settings.label}: calls have been refused for {now - since:.0f} s, and it "
+                f"asks to wait {max(0.0, self.pace.paused_until - now):.0f} s more "
+                f"(teacher.patience_s={self.settings.patience_s:g}): {trouble.text}. Run the same command later: "
+                "what is answered is not asked again."
+            )
+
+    def down(self) -> bool:
+        return self.down_since is not None
+
+    async def passage(self, call: Call) -> Reply:
+        """Try a call once, when its turn has come and the endpoint is there."""
+        if self.down():
+            async with self.door:
+                if self.down():  # nobody before us found it back
+                    await self.look()
+                    return await self.attempt(call)
+        loop = asyncio.get_running_loop()
+        turn = self.pace.slot(call.most_tokens_in // 4 + call.max_tokens // 2, loop.time())
+        while (now := loop.time()) < (turn := max(turn, self.pace.paused_until)):
+            await asyncio.sleep(turn - now)
+        return await self.attempt(call)
+
+    async def attempt(self, call: Call) -> Reply:
+        """Make one exchange and draw the conclusions that concern every call."""
+        task = asyncio.current_task()
+        self.sending.add(task)  # type: ignore[arg-type] - `one` is the only task that comes here
+        now = asyncio.get_running_loop().time
+        try:
+            async with asyncio.timeout(self.settings.timeout_s):
+                found = await self.exchange(call)
+        except TimeoutError:
+            trouble = Trouble("broken", f"no answer within teacher.timeout_s={self.settings.timeout_s:g} s")
+            self.failed(trouble, now())
+            raise trouble from None
+        except Trouble as trouble:
+            self.failed(trouble, now())
+            raise
+        finally:
+            self.sending.discard(task)  # type: ignore[arg-type] - see above
+        self.row, self.down_since, self.looks = 0, None, 0
+        self.refusals, self.limited_since = 0, None
+        self.answered += 1
+        self.pace.answered(found.headers, now())
+        return found.reply
+
+    def failed(self, trouble: Trouble, now: float) -> None:
+        """Pause everybody where the trouble is not this call's alone."""
+        if trouble.kind == "rejected":
+            self.row, self.down_since, self.looks = 0, None, 0  # it is there, and it answers
+        elif trouble.kind == "limited":
+            self.limited_since = now if self.limited_since is None else self.limited_since
+            self.refusals += 1
+            trouble.wait_s = trouble.wait_s if trouble.wait_s is not None else self.backoff(self.refusals)
+            self.pace.refused(trouble.wait_s + 0.01, now, alone=self.refusals < SEVERAL)
+        elif trouble.kind in ("down", "broken"):
+            self.row += 1
+            self.reached = trouble.kind == "broken"
+            if trouble.kind == "down" or self.row >= SUSPICIOUS:
+                self.doubt = trouble.text
+                self.down_since = now if self.down_since is None else self.down_since
+
+    async def look(self) -> None:
+        """Wait a growing while, then see with a harmless call whether the endpoint is back.
+
+        Raises TeacherError when that has lasted too long, and Trouble if it is still away.
+        """
+        assert self.down_since is not None
+        loop = asyncio.get_running_loop()
+        away = loop.time() - self.down_since
+        if away > self.settings.patience_s:
+            raise TeacherError(
+                f"teacher.base_url={self.settings.base_url}: no answer for {away:.0f} s "
+                f"(teacher.patience_s={self.settings.patience_s:g}); the last trouble: {self.doubt}. Run the same "
+                "command again when it is back: what is answered is not asked again."
+            )
+        self.looks += 1
+        rest = self.settings.patience_s - away + 0.01
+        await asyncio.sleep(min(self.backoff(self.looks), rest))
+        if self.reached:  # something is there: is it only this call that fails?
+            self.purse.extra(await self.attempt(self.canary))
+
+    def backoff(self, failures: int) -> float:
+        """Return the pause after so many failures in a row, in seconds."""
+        whole = min(LONGEST_S, FIRST_S * 2 ** min(max(0, failures - 1), 10))
+        return whole * (1 - JITTER * self.rng.random())

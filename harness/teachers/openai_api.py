@@ -1,0 +1,266 @@
+"""Any endpoint that speaks OpenAI's protocol, through the `openai` client: one exchange, its troubles, a first look.
+
+The client's own retries are off: `dispatch.py` paces, repeats and pauses. The key is read from the environment, lives
+in the client alone, and is taken out of whatever text a server sends back.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import re
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
+
+from harness.errors import ConfigError
+from harness.store.keys import Json
+from harness.teachers.calls import Call, Finish, Reply
+from harness.teachers.dispatch import Dispatcher, Exchanged, Trouble
+from harness.teachers.pace import Pace, retry_after
+from harness.teachers.purse import Purse
+from harness.teachers.settings import Teaching
+
+if TYPE_CHECKING:
+    import openai
+
+KEY_LIKE = re.compile(r"\b(?:sk|key|pk)-[A-Za-z0-9_*-]{6,}")
+FINISH: dict[str, Finish] = {"stop": "stop", "length": "length", "content_filter": "filtered"}
+NO_KEY = "none"  # the client wants one; servers of one's own do not
+CONNECT_S = 10.0
+FILTERED: dict[str, Any] = {
+    "choices": [{"message": {"content": ""}, "text": "", "finish_reason": "content_filter"}],
+    "usage": {"prompt_tokens": 0, "completion_tokens": 0},
+}
+CANARY = Call((("user", "Reply with the single word: ready"),), 0.0, 1.0, None, 0, 16)
+
+
+class OpenAIBackend:
+    """Calls to one model at one endpoint, from one process."""
+
+    def __init__(self, settings: Teaching, purse: Purse, sharing: int = 1, *, asks: bool = True) -> None:
+        self.settings, self.purse = settings, purse
+        self.key = key_for(settings) if asks else NO_KEY
+        self.pace = Pace(settings.rpm, settings.tpm, sharing)
+        self.dispatcher: Dispatcher | None = None
+        self.client: openai.AsyncOpenAI | None = None
+        self.limit_name = "max_tokens"  # newer models want max_completion_tokens
+        self.dropped: set[str] = set()  # parameters that the model refuses
+
+    @property
+    def identity(self) -> dict[str, Json]:
+        """What determines replies beside the call: model, address (or the name given to it) and style."""
+        where = self.settings.endpoint or self.settings.base_url.rstrip("/")
+        return {"backend": "openai", "model": self.settings.model, "endpoint": where, "style": self.settings.style}
+
+    def send(self, calls: Sequence[Call]) -> Iterator[tuple[int, Reply]]:
+        """Yield (position, reply) as calls are answered. Raises TeacherError or BudgetError."""
+        return self.opened().send(calls)
+
+    def opened(self) -> Dispatcher:
+        if self.dispatcher is None:
+            self.client = connect(self.settings, self.key)
+            self.dispatcher = Dispatcher(self.exchange, self.settings, self.pace, self.purse, CANARY)
+        return self.dispatcher
+
+    def committed(self, keys: Sequence[str]) -> None:
+        self.purse.committed(keys)
+
+    def close(self) -> None:
+        if self.dispatcher is not None and self.client is not None:
+            self.dispatcher.loop.run_until_complete(self.client.close())
+            self.dispatcher.close()
+        self.dispatcher = self.client = None
+
+    def run(self, ask: Callable[[openai.AsyncOpenAI], Awaitable[Any]]) -> bytes:
+        """Ask something that is no call, and return the raw answer. Raises Trouble."""
+        import openai
+
+        loop = self.opened().loop
+        assert self.client is not None
+        try:
+            return loop.run_until_complete(cast("Any", ask(self.client))).content
+        except openai.APIError as err:
+            raise self.trouble(err) from None
+
+    def call(self, call: Call, **more: Any) -> tuple[Mapping[str, str], dict[str, Any]]:
+        """Make one call with further parameters, once, and return headers and body. Raises Trouble."""
+        headers, body = self.opened().loop.run_until_complete(self.post(call, more))
+        self.purse.extra(self.read(call, body))
+        return headers, body
+
+    async def exchange(self, call: Call) -> Exchanged:
+        """Make one try of one call. Raises Trouble."""
+        headers, body = await self.post(call, {})
+        try:
+            reply = self.read(call, body)
+        except (KeyError, TypeError, ValueError, IndexError) as err:
+            shown = self.redact(json.dumps(body))[:200]
+            raise Trouble("broken", f"the answer is not of the protocol's form ({err!r}): {shown}") from None
+        return Exchanged(reply, headers)
+
+    async def post(self, call: Call, more: dict[str, Any]) -> tuple[Mapping[str, str], dict[str, Any]]:
+        """Send a call and return headers and body; a parameter that the model refuses is left out from then on."""
+        import openai
+
+        assert self.client is not None
+        chat = self.settings.style == "chat"
+        create = cast("Any", self.client.chat.completions if chat else self.client.completions).with_raw_response.create
+        for _ in range(4):
+            given: dict[str, Any] = {"max_tokens": call.max_tokens, "temperature": call.temperature, "seed": call.seed}
+            given |= {"top_p": call.top_p if call.top_p < 1 else None, "stop": list(call.stop) or None} | more
+            body = {"model": self.settings.model, **prompt_of(call, chat=chat)}
+            for name, value in given.items():
+                if value is not None and name not in self.dropped:
+                    body[self.limit_name if name == "max_tokens" else name] = value
+            headers = {"Idempotency-Key": call.key} if call.key else {}
+            try:
+                raw = await create(**body, extra_headers=headers)
+                return raw.headers, parsed(raw.content)
+            except openai.APIError as err:
+                if getattr(err, "code", None) == "content_filter":
+                    return {}, FILTERED
+                if not self.adapts(err, body):
+                    raise self.trouble(err) from None
+            except ValueError as err:
+                raise Trouble("broken", f"the answer is not JSON ({err})") from None
+        raise Trouble("rejected", "the endpoint refuses one parameter after another")
+
+    def adapts(self, err: openai.APIError, body: dict[str, Any]) -> bool:
+        """Tell whether a refusal names a parameter of the body that can be given by another name, or left out."""
+        import openai
+
+        if not isinstance(err, openai.BadRequestError):
+            return False
+        text = f"{getattr(err, 'param', '') or ''} {err.message}"
+        if "max_completion_tokens" in text and "max_tokens" in body:
+            self.limit_name = "max_completion_tokens"
+            return True
+        if not re.search(r"unsupported|not support|unrecognized|unknown (?:parameter|argument)", text, re.IGNORECASE):
+            return False
+        found = [
+            name
+            for name in ("seed", "top_p", "temperature", "logprobs", "top_logprobs", "n")
+            if re.search(rf"\b{name}\b", text) and name in body
+        ]
+        self.dropped.update(found)
+        return bool(found)
+
+    def read(self, call: Call, body: dict[str, Any]) -> Reply:
+        """Return the reply that a body holds."""
+        choice = body["choices"][0]
+        text = (choice["message"].get("content") if self.settings.style == "chat" else choice["text"]) or ""
+        if not isinstance(text, str):
+            raise TypeError(f"the text is a {type(text).__name__}")
+        finish = FINISH.get(choice.get("finish_reason") or "stop", "stop")
+        shown = text if self.key == NO_KEY else text.replace(self.key, "***")  # an endpoint may echo what it was sent
+        return self.priced(call, shown, finish, body.get("usage"))
+
+    def priced(self, call: Call, text: str, finish: Finish, usage: dict[str, Any] | None) -> Reply:
+        """Return a reply with its tokens and money; where the server does not tell them, at the most it can be."""
+        price = self.purse.price
+        if usage and isinstance(usage.get("prompt_tokens"), int):
+            tokens_in, tokens_out = int(usage["prompt_tokens"]), int(usage.get("completion_tokens") or 0)
+            cached = int((usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0)
+            usd = price.usd(tokens_in, cached, tokens_out) if price else 0.0
+            reason = ""
+        else:
+            tokens_in, tokens_out, cached = -(-call.most_tokens_in // 4), -(-len(text.encode()) // 4), 0
+            usd, reason = (
+                self.purse.most(call),
+                "the server told no usage: tokens are a guess, money the most it can be",
+            )
+        known = price.hash if price else ""
+        return Reply(text, finish, tokens_in, cached, tokens_out, usd, call.max_tokens, 1, reason, known)
+
+    def trouble(self, err: openai.APIError) -> Trouble:
+        """Say what an error of the client means for the call and for all calls."""
+        import openai
+
+        if isinstance(err, openai.APIStatusError):
+            return self.trouble_of_status(err)
+        cause = type(err.__cause__).__name__
+        text = self.redact(f"{cause if err.__cause__ else type(err).__name__}: {err.__cause__ or err.message}")
+        if isinstance(err, openai.APIConnectionError):
+            away = cause.startswith("Connect") or "ProxyError" in cause or "UnsupportedProtocol" in cause
+            return Trouble("down" if away else "broken", text)
+        return Trouble("broken", text)
+
+    def trouble_of_status(self, err: openai.APIStatusError) -> Trouble:
+        status, headers = err.status_code, err.response.headers
+        said = self.redact(f"HTTP {status}: {' '.join(str(err.message).split())[:300]}")
+        broke = any(word in str(err.code) for word in ("quota", "billing"))
+        if status in (401, 403, 404) or (status == 429 and broke):
+            return Trouble(
+                "unusable", f"teacher.base_url={self.settings.base_url}: {self.hint(status)} ({said}).", None, status
+            )
+        if status == 429 or (status in (503, 529) and "retry-after" in headers):
+            return Trouble("limited", said, retry_after(headers, time.time()), status)
+        return Trouble("broken" if status >= 500 or status in (408, 409, 425) else "rejected", said, None, status)
+
+    def hint(self, status: int) -> str:
+        """Say what to change so that the endpoint can be asked."""
+        key, model = self.settings.key_env, self.settings.model
+        return {
+            404: f"no model {model} there, or no such API. Check teacher.model, and that the address ends where the "
+            "API begins, mostly in /v1",
+            429: "the account has no credit left. Add some and run the same command again: what is answered is not "
+            "asked again",
+        }.get(status, f"the key in {key} is not accepted. Put a valid one into that environment variable")
+
+    def redact(self, text: str) -> str:
+        """Return a text of the server's without what is, or looks like, a key."""
+        if self.key != NO_KEY:
+            text = text.replace(self.key, "***")
+        return KEY_LIKE.sub("***", text) if "-" in text and self.key != NO_KEY else text
+
+
+def prompt_of(call: Call, *, chat: bool) -> dict[str, Any]:
+    if chat:
+        return {"messages": [{"role": role, "content": text} for role, text in call.messages]}
+    return {"prompt": "\n\n".join(text for _, text in call.messages)}
+
+
+def parsed(content: bytes) -> dict[str, Any]:
+    body = json.loads(content)
+    if not isinstance(body, dict):
+        raise ValueError(f"found a {type(body).__name__}, expected an object")
+    return cast("dict[str, Any]", body)
+
+
+def key_for(settings: Teaching) -> str:
+    """Return the key from the environment.
+
+    Raises ConfigError where there is none and the endpoint is not on this machine.
+    """
+    key = os.environ.get(settings.key_env, "").strip() if settings.key_env else NO_KEY
+    if key and not key.isascii():
+        raise ConfigError(f"teacher.key_env={settings.key_env}: the key holds signs that no key has. Set it again.")
+    if key or is_loopback(settings.base_url):
+        return key or NO_KEY
+    raise ConfigError(
+        f"teacher.key_env={settings.key_env}: this environment variable is not set, and {settings.base_url} needs "
+        f"a key. Set it (export {settings.key_env}=…), or say teacher.key_env= for a server without keys."
+    )
+
+
+def is_loopback(base_url: str) -> bool:
+    """Tell whether an address is on this machine."""
+    host = urlsplit(base_url).hostname or ""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def connect(settings: Teaching, key: str) -> openai.AsyncOpenAI:
+    import openai
+
+    return openai.AsyncOpenAI(
+        api_key=key,
+        base_url=settings.base_url,
+        max_retries=0,
+        timeout=openai.Timeout(settings.timeout_s, connect=min(CONNECT_S, settings.timeout_s)),
+    )
