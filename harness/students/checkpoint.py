@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,14 +62,14 @@ def read_model(folder: Path, device: str, dtype: str = "auto") -> PreTrainedMode
     return model.to(device)
 
 
-def demand_student(folder: Path) -> None:
+def demand_student(folder: Path, what: str = "student") -> None:
     """Raise unless the folder looks like a student's."""
     if not folder.is_dir():
-        raise UsageError(f"student {folder}: no such folder")
+        raise UsageError(f"{what} {folder}: no such folder")
     if not (folder / "config.json").is_file():
-        raise UsageError(f"student {folder}: no config.json; expected a folder written by save_pretrained")
+        raise UsageError(f"{what} {folder}: no config.json; expected a folder written by save_pretrained")
     if not any((folder / name).is_file() for name in WEIGHTS):
-        raise UsageError(f"student {folder}: no weights; expected {' or '.join(WEIGHTS)}")
+        raise UsageError(f"{what} {folder}: no weights; expected {' or '.join(WEIGHTS)}")
 
 
 def write(
@@ -89,6 +90,11 @@ def write(
 
 def all_finite(parameter: torch.Tensor) -> bool:
     return bool(parameter.isfinite().all())
+
+
+def configured_positions(folder: Path) -> int:
+    """Return how many tokens the model in a folder can hold, without loading it."""
+    return int(json.loads((folder / "config.json").read_text()).get("max_position_embeddings") or UNBOUNDED)
 
 
 def positions(model: PreTrainedModel) -> int:

@@ -44,16 +44,24 @@ def scattered(values: Tensor, mask: Tensor) -> Tensor:
     return values.new_zeros(mask.shape).masked_scatter(mask, values)
 
 
-def label_scores(model: Any, ids: Tensor, mask: Tensor, score: Score, chunk_elements: int = CHUNK_ELEMENTS) -> Tensor:
+def label_scores(
+    model: Any,
+    ids: Tensor,
+    mask: Tensor,
+    score: Score,
+    chunk_elements: int = CHUNK_ELEMENTS,
+    positions: Tensor | None = None,
+) -> Tensor:
     """Return `score` of the logits from which the N labels of `mask` are predicted, row after row. Shape: [N, C].
 
     Padding on the right is invisible to real tokens under causal attention, so no attention mask is built. Only the
     chosen positions are projected onto the vocabulary, which saves most of the head's time and memory. `model` may be
-    wrapped (DDP and the like): it is always called as it is given.
+    wrapped (DDP and the like): it is always called as it is given. `positions` [S, L-1] say where each token stands in
+    its own sequence, where several share a row.
     """
     body = getattr(model, "module", model)
     labels, width = int(mask.sum()), int(body.config.vocab_size)
-    inputs = {"input_ids": ids[:, :-1], "use_cache": False, "logits_to_keep": mask}
+    inputs = {"input_ids": ids[:, :-1], "use_cache": False, "logits_to_keep": mask} | placed(positions)
     if labels * width <= chunk_elements or not bare_head(body, ids):
         return score(model(**inputs).logits, slice(0, labels))
     size = max(1, chunk_elements // width)
@@ -78,7 +86,14 @@ def chunked(head: Callable[[Tensor], Tensor], hidden: Tensor, score: Score, size
     return torch.cat([checkpoint(part, hidden[at], at, use_reentrant=False) for at in places])
 
 
-def label_states(model: Any, ids: Tensor, mask: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+def placed(positions: Tensor | None) -> dict[str, Tensor]:
+    """Return positions as a model is told them; a model left alone counts from each row's beginning."""
+    return {} if positions is None else {"position_ids": positions}
+
+
+def label_states(
+    model: Any, ids: Tensor, mask: Tensor, positions: Tensor | None = None
+) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
     """Return the states [N, d] behind the labels of `mask`, and the function that makes their logits.
 
     Raises TrainingError for a model that changes its head's output afterwards.
@@ -90,7 +105,8 @@ def label_states(model: Any, ids: Tensor, mask: Tensor) -> tuple[Tensor, Callabl
             "from. Take another teacher, or a recipe of teacher texts (seqkd)."
         )
     with head_replaced(head, lambda plain, hidden: hidden):
-        states: Tensor = model(input_ids=ids[:, :-1], use_cache=False, logits_to_keep=mask).logits
+        said = placed(positions)
+        states: Tensor = model(input_ids=ids[:, :-1], use_cache=False, logits_to_keep=mask, **said).logits
     return states, head
 
 

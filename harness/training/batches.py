@@ -108,6 +108,7 @@ def encode(
         for (index, example), prompt, completion in zip(kept, prompts, completions, strict=True)
     ]
     refuse_long(rows, data, max_tokens, limit)
+    refuse_lossy(rows, data, tokenizer)
     if aligned:
         rows = [
             row if row.rejected is None else replace(row, changed=outside_alignment(row.rejected, row.completion))
@@ -153,6 +154,21 @@ def refuse_long(rows: Sequence[TokenRow], data: TrainingSet, max_tokens: int, li
             f"{len(long)} of {len(rows)} examples are longer than {max_tokens} tokens ({limit}); the first is example"
             f" {long[0].example}{origin} with {long[0].length} tokens, prompt {first.prompt[:60]!r}."
             " Raise the limit or leave such examples out."
+        )
+
+
+def refuse_lossy(rows: Sequence[TokenRow], data: TrainingSet, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Raise if a completion does not come back from its tokens: the student could never write what it is taught."""
+    texts = tokenizer.batch_decode(
+        [row.completion[:-1] for row in rows], skip_special_tokens=True, clean_up_tokenization_spaces=False
+    )
+    lost = [row for row, text in zip(rows, texts, strict=True) if text != data.examples[row.example].completion]
+    if lost:
+        first = data.examples[lost[0].example]
+        raise TrainingError(
+            f"{len(lost)} of {len(rows)} completions do not survive the student's tokenizer, which loses blanks or"
+            f" knows a part of them as a special token; the first is example {lost[0].example},"
+            f" {first.completion[:60]!r}. Take another student, mend its tokenizer, or leave such examples out."
         )
 
 

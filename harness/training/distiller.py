@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,40 +17,73 @@ from transformers.trainer import Trainer
 from transformers.trainer_callback import PrinterCallback, TrainerCallback
 from transformers.training_args import TrainingArguments
 
-from harness.errors import NotFinite
+from harness.errors import NotFinite, TrainingError
+from harness.students.engine import Loaded
 from harness.students.logp import Score, chosen_logp, label_scores, label_states, scattered, states_kept
 from harness.training import divergences
 from harness.training.batches import MicroBatch, TokenRow, collate
 from harness.training.objective import Objective
+from harness.training.on_policy import OwnTexts
+from harness.training.packing import Feed, Lead, packed, padded
 from harness.training.schedule import Schedule
-from harness.training.terms import Term, objective_terms
+from harness.training.terms import Term, objective_terms, own_terms
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from harness.training.recorder import Recorder
+
 SHARES_EVERY = 16  # updates between two looks at how much each term pulls
+REPORT_EVERY = 10  # updates between two lines to the services that are reported to
 
 
 class Layout(Dataset[dict[str, Any]]):
-    """The micro-batches of the whole fit in order, each with the counts of its whole optimiser step."""
+    """The micro-batches of the whole fit in order, each with the counts of its whole optimiser step.
+
+    Every update is cut into `micro_batches` parts for each of the processes, which take the parts in turns.
+    """
 
     def __init__(
-        self, rows: Sequence[TokenRow], batches: Sequence[Sequence[int]], micro_batches: int, pad: int
+        self,
+        rows: Sequence[TokenRow],
+        batches: Sequence[Sequence[int]],
+        micro_batches: int,
+        pad: int,
+        packing: bool = False,
     ) -> None:
         self.rows, self.batches, self.micro_batches, self.pad = rows, batches, micro_batches, pad
+        self.packing, self.processes = packing, 1
+
+    @property
+    def parts(self) -> int:
+        """Into how many parts an update is cut."""
+        return self.micro_batches * self.processes
 
     def __len__(self) -> int:
-        return len(self.batches) * self.micro_batches
+        return len(self.batches) * self.parts
 
     def __getitem__(self, place: int) -> dict[str, Any]:
-        update, part = divmod(place, self.micro_batches)
-        step = [self.rows[index] for index in self.batches[update]]
-        width = len(step) // self.micro_batches
-        here = step[part * width : (part + 1) * width]
-        return collate(here, self.pad).as_inputs() | {
-            "tokens": sum(len(row.completion) for row in step),
+        step = [self.rows[index] for index in self.batches[place // self.parts]]
+        return self.inputs(self.part(place), sum(len(row.completion) for row in step)) | {
             "pairs": sum(row.rejected is not None for row in step),
-            "examples": [row.example for row in here],
+            "place": place,
+        }
+
+    def part(self, place: int) -> list[TokenRow]:
+        """Return the rows of one micro-batch."""
+        update, part = divmod(place, self.parts)
+        width = len(self.batches[update]) // self.parts
+        return [self.rows[index] for index in self.batches[update][part * width : (part + 1) * width]]
+
+    def inputs(self, rows: Sequence[TokenRow], tokens: int) -> dict[str, Any]:
+        """Return rows as the trainer is given them; `tokens` is the count of their whole update."""
+        batch = collate(rows, self.pad)
+        feed = packed(batch) if self.packing else padded(batch)
+        return batch.as_inputs() | {
+            "feed": (feed.ids, feed.mask, feed.positions, feed.completions),
+            "tokens": tokens,
+            "pairs": 0,
+            "examples": [row.example for row in rows],
         }
 
 
@@ -58,10 +92,21 @@ class Distiller(Trainer):
 
     loss_is_scaled_for_ga = True  # every term is divided by the count of the whole optimiser step
 
-    def __init__(self, objective: Objective, teacher: PreTrainedModel | None, **arguments: Any) -> None:
-        super().__init__(**arguments)
+    def __init__(
+        self,
+        objective: Objective,
+        teacher: PreTrainedModel | None,
+        layout: Layout,
+        own: tuple[OwnTexts, Loaded] | None = None,
+        **arguments: Any,
+    ) -> None:
+        super().__init__(train_dataset=layout, **arguments)
         self.objective = objective
         self.teacher = teacher
+        self.layout = layout
+        self.own = own  # draws the student's own texts; the student in it is the one that is trained
+        self.lead: Lead | None = None  # what the teacher alone reads before every prompt
+        self.drawn: dict[int, dict[str, Any]] = {}  # this update's own texts as inputs, by place
         self.sums: dict[str, dict[str, float]] = {}  # of each term since the last mark: total, count, pull
 
     def compute_loss(
@@ -72,11 +117,18 @@ class Distiller(Trainer):
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor:
         assert not return_outputs, "the trainer never evaluates"
-        batch = MicroBatch.from_inputs(inputs)
+        own = self.due(self.state.global_step)
+        if own:
+            inputs = dict(self._prepare_inputs(self.own_inputs(inputs["place"])))
+        batch, feed = MicroBatch.from_inputs(inputs), Feed(*inputs["feed"])
         with states_kept(model) as states:
-            scores = label_scores(model, batch.ids, batch.mask, self.score(batch))  # [N, 1 or 2]
+            given: dict[str, Any] = {} if feed.positions is None else {"positions": feed.positions}
+            scores = label_scores(model, feed.ids, feed.mask, self.score(batch, feed), **given)  # [N, 1 or 2]
         apart = scores[: batch.mask[: len(batch.weights)].sum(), 1] if self.teacher is not None else None
-        terms = objective_terms(self.objective, scattered(scores[:, 0], batch.mask), batch, apart)
+        if own and apart is not None:
+            terms = own_terms(self.objective, batch, apart)
+        else:
+            terms = objective_terms(self.objective, scattered(scores[:, 0], batch.mask), batch, apart)
         if len(terms) > 1 and self.state.global_step % SHARES_EVERY == 0:
             self.note_pulls(terms, states[-1], inputs)
         loss = torch.zeros((), device=scores.device)
@@ -87,17 +139,51 @@ class Distiller(Trainer):
             loss = loss + term.weight * term.total / inputs[term.per]
             self.add(name, "total", value)
             self.add(name, "count", term.count)
-        return loss
+        return loss * self.accelerator.num_processes  # whose gradients are averaged
 
-    def score(self, batch: MicroBatch) -> Score:
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Tell each term's mean since the last mark beside what the library tells."""
+        means = {name: one["total"] / one["count"] for name, one in self.all_sums().items()}
+        super().log(logs | means, start_time)
+
+    def due(self, update: int) -> bool:
+        """Tell whether the update after `update` finished ones trains on the student's own texts."""
+        return self.own is not None and self.own[0].due(update)
+
+    def own_inputs(self, place: int) -> dict[str, Any]:
+        """Return the micro-batch of that place with the student's own texts, all of this process' drawn at once."""
+        assert self.own is not None
+        if place not in self.drawn:
+            texts, loaded = self.own
+            layout, update = self.layout, self.state.global_step
+            turn = self.accelerator.process_index
+            places = range(update * layout.parts + turn, (update + 1) * layout.parts, layout.processes)
+            width = len(layout.part(place))
+            firsts = [(one % layout.parts) * width + row for one in places for row in range(width)]
+            rows = [row for one in places for row in layout.part(one)]
+            loaded.model.eval()
+            with torch.no_grad():
+                found = texts.rows(loaded, rows, update, firsts)
+            loaded.model.train()
+            count = torch.tensor(sum(len(row.completion) for row in found), device=self.args.device)
+            whole: Any = self.accelerator.reduce(count)  # of all processes
+            tokens = int(whole)
+            self.drawn = {
+                one: layout.inputs(found[number * width : (number + 1) * width], tokens)
+                for number, one in enumerate(places)
+            }
+        return self.drawn[place]
+
+    def score(self, batch: MicroBatch, feed: Feed) -> Score:
         """Return what is computed from each label's logits: its log-probability and, with a teacher, the divergence."""
         logp = chosen_logp(batch.ids[:, 1:][batch.mask])
         kd, teacher = self.objective.soft, self.teacher
         if kd is None or teacher is None:
             return logp
-        rows = len(batch.weights)  # B; the completions come first, so do their labels
+        front = feed.front()  # the completions come first, so do their labels
+        front = front if self.lead is None else front.behind(self.lead)
         with torch.no_grad():
-            states, head = label_states(teacher, batch.ids[:rows], batch.mask[:rows])
+            states, head = label_states(teacher, front.ids, front.mask, front.positions)
 
         def both(logits: torch.Tensor, at: slice) -> torch.Tensor:
             with torch.no_grad():
@@ -121,11 +207,49 @@ class Distiller(Trainer):
         found = self.sums.setdefault(name, {"total": 0.0, "count": 0, "pull": 0.0})
         found[what] += value
 
+    def all_sums(self) -> dict[str, dict[str, float]]:
+        """Return the sums over all processes; every process has to call it."""
+        whole: dict[str, dict[str, float]] = {}
+        for sums in self.gathered(self.sums):
+            for name, found in sums.items():
+                own = whole.setdefault(name, dict.fromkeys(found, 0.0))
+                for what, value in found.items():
+                    own[what] += value
+        return whole
+
+    def own_counts(self) -> dict[str, int]:
+        """Return how many texts of the student's own were trained on so far, and their tokens; called by all."""
+        if self.own is None:
+            return {"texts": 0, "tokens": 0, "forward": 0}
+        counts = self.gathered(self.own[0].counts)
+        return {name: sum(one[name] for one in counts) for name in counts[0]}
+
+    @property
+    def sharded(self) -> bool:
+        """Tell whether no process holds all weights."""
+        return str(self.accelerator.distributed_type.value) in ("FSDP", "DEEPSPEED")
+
+    def whole_weights(self) -> dict[str, torch.Tensor] | None:
+        """Return the weights put together from all processes, or None where each holds them all; called by all."""
+        if not self.sharded:
+            return None
+        whole: Any = self.accelerator.get_state_dict(self.model_wrapped)
+        return whole
+
+    def gathered(self, own: Any) -> list[Any]:
+        """Return what every process has of something, in their order."""
+        if self.accelerator.num_processes == 1:
+            return [own]
+        from accelerate.utils import gather_object
+
+        return gather_object([own])
+
     def mean_terms(self) -> tuple[dict[str, float], dict[str, float]]:
         """Return the mean of each term since the last call and its share of the gradients' norms, and start anew."""
-        means = {name: found["total"] / found["count"] for name, found in self.sums.items()}
-        whole = sum(found["pull"] for found in self.sums.values())
-        shares = {name: found["pull"] / whole for name, found in self.sums.items() if found["pull"] > 0}
+        sums = self.all_sums()
+        means = {name: found["total"] / found["count"] for name, found in sums.items()}
+        whole = sum(found["pull"] for found in sums.values())
+        shares = {name: found["pull"] / whole for name, found in sums.items() if found["pull"] > 0}
         self.sums = {}
         return means, shares
 
@@ -133,27 +257,28 @@ class Distiller(Trainer):
 class Watcher(TrainerCallback):
     """Tells progress after every update, hands over after chosen ones, and has a checkpoint made now and then."""
 
-    def __init__(
-        self,
-        marks: Sequence[int],
-        progress: Callable[[int], None],
-        write: Callable[[int], None],
-        seal: Callable[[int], None],
-        save_every_s: float,
-    ) -> None:
-        self.marks, self.progress, self.write, self.seal = frozenset(marks), progress, write, seal
+    def __init__(self, recorder: Recorder, marks: Sequence[int], restarts: Sequence[int], save_every_s: float) -> None:
+        self.recorder, self.marks, self.restarts = recorder, frozenset(marks), frozenset(restarts)
         self.save_every_s, self.saved = save_every_s, time.monotonic()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.progress(state.global_step)
+        self.recorder.tell(state.global_step)
         if state.global_step in self.marks:
-            self.write(state.global_step)
+            self.recorder.mark(state.global_step)
+        if state.global_step in self.restarts:  # before a checkpoint is made, which then holds the fresh optimiser
+            unwrapped(kwargs["optimizer"]).state.clear()
         # whether and when one is made changes no number, so the clock may decide
-        control.should_save = time.monotonic() - self.saved >= self.save_every_s and state.global_step < state.max_steps
+        due = time.monotonic() - self.saved >= self.save_every_s and state.global_step < state.max_steps
+        control.should_save = self.recorder.agree(due)
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.seal(state.global_step)
+        self.recorder.seal(state.global_step)
         self.saved = time.monotonic()
+
+
+def unwrapped(optimizer: Any) -> torch.optim.Optimizer:
+    """Return the optimiser that accelerate has wrapped."""
+    return getattr(optimizer, "optimizer", optimizer)
 
 
 def build(
@@ -164,9 +289,50 @@ def build(
     layout: Layout,
     scratch: str,
     teacher: PreTrainedModel | None = None,
+    own: tuple[OwnTexts, Loaded] | None = None,
+    report_to: Sequence[str] = (),
 ) -> Distiller:
     """Assemble the trainer with a fresh optimiser."""
-    arguments = TrainingArguments(
+    arguments = arguments_of(model, schedule, seed, layout, scratch, report_to)
+    layout.processes = arguments.world_size
+    if schedule.batch % layout.parts:
+        raise TrainingError(
+            f"train.batch={schedule.batch}: expected a multiple of {layout.processes} processes × "
+            f"{layout.micro_batches} micro-batches"
+        )
+    if teacher is not None:
+        moved: Any = teacher
+        moved.to(arguments.device)
+    if own is not None:
+        own = own[0], replace(own[1], device=str(arguments.device))
+    optimizer = torch.optim.AdamW(
+        parameter_groups(model, schedule.weight_decay),
+        lr=schedule.learning_rate,
+        betas=schedule.betas,
+        fused=True,
+    )
+    rates = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule.rate)
+    trainer = Distiller(
+        objective,
+        teacher,
+        layout,
+        own,
+        model=model,
+        args=arguments,
+        data_collator=first,
+        optimizers=(optimizer, rates),
+    )
+    if trainer.sharded and (schedule.lora is not None or own is not None):
+        raise TrainingError("train.accelerate: adapters and the student's own texts need whole weights (DDP)")
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def arguments_of(
+    model: PreTrainedModel, schedule: Schedule, seed: int, layout: Layout, scratch: str, report_to: Sequence[str]
+) -> TrainingArguments:
+    """Return the library's own settings; making them also joins the processes of a launched fit."""
+    return TrainingArguments(
         output_dir=scratch,
         per_device_train_batch_size=1,  # one item of the layout is one micro-batch
         gradient_accumulation_steps=layout.micro_batches,
@@ -178,32 +344,16 @@ def build(
         activation_checkpointing_kwargs={"use_reentrant": False} if schedule.recompute else None,
         seed=seed,
         use_cpu=schedule.device == "cpu",
-        bf16=schedule.device == "cuda",
+        bf16=schedule.bf16,
         use_cache=bool(getattr(model.config, "use_cache", True)),  # written into the marks; training itself uses none
         save_strategy="no",
-        logging_strategy="no",
-        report_to=[],
+        logging_strategy="steps" if report_to else "no",
+        logging_steps=REPORT_EVERY,
+        report_to=list(report_to),
         disable_tqdm=True,
         dataloader_pin_memory=schedule.device == "cuda",
+        ddp_find_unused_parameters=False,
     )
-    optimizer = torch.optim.AdamW(
-        parameter_groups(model, schedule.weight_decay),
-        lr=schedule.learning_rate,
-        betas=schedule.betas,
-        fused=True,
-    )
-    rates = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule.rate)
-    trainer = Distiller(
-        objective,
-        teacher,
-        model=model,
-        args=arguments,
-        train_dataset=layout,
-        data_collator=first,
-        optimizers=(optimizer, rates),
-    )
-    trainer.remove_callback(PrinterCallback)
-    return trainer
 
 
 def parameter_groups(model: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]:

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 ADAPTER, BASE = "adapter", "base.json"
 
 
+def named_base(folder: Path) -> str | None:
+    """Return the weights that a student's adapter was trained on, by their hash; None for one without an adapter."""
+    path = folder / ADAPTER / BASE
+    return json.loads(path.read_text())["weights"] if path.is_file() else None
+
+
 class Adapted:
     """A student with an adapter that is trained while its own weights stay as they are."""
 

@@ -101,14 +101,24 @@ CONTRASTS: dict[str, type[Contrast]] = {kind.name: kind for kind in get_args(Con
 
 @dataclass(frozen=True)
 class Soft:
-    """A teacher's next-token distributions on the completions: (1 − α)·likelihood + α·τ²·divergence."""
+    """A teacher's next-token distributions on the completions: (1 − α)·likelihood + α·τ²·divergence.
+
+    In a share λ of the updates the completions are the student's own, drawn as it then is (GKD, arXiv 2306.13649);
+    what it drew is no label, so only α·τ²·divergence counts there.
+    """
 
     name: ClassVar[str] = "kd"
+    own: ClassVar[str] = "kd_own"  # the divergence on the student's own texts, told apart
 
     divergence: Kind = "forward"
     alpha: float = 0.5  # 1: the labels are not looked at; 0: plain SFT
     tau: float = 1.0
     parameter: float = 0.5  # β of `jsd`, a of the skewed ones
+    on_policy: float = 0.0  # λ, share of the updates; exactly round(λ · updates) of them, drawn by the seed
+    temperature: float = 0.9  # of the student's own texts
+    max_new_tokens: int = 0  # of such a text; 0: as the lab's attempts
+    teacher: str = ""  # its weights' hash; empty: the comparison's teacher
+    lead: str = ""  # text that the teacher alone reads before every prompt, such as solved examples
 
     def __post_init__(self) -> None:
         if self.divergence not in get_args(Kind):
@@ -116,7 +126,9 @@ class Soft:
             raise TrainingError(
                 f"kd divergence is {self.divergence!r}{near}; expected one of {', '.join(get_args(Kind))}"
             )
-        demand(self, above_zero=("tau",), at_least_zero=("alpha",))
+        demand(self, above_zero=("tau",), at_least_zero=("alpha", "on_policy", "temperature", "max_new_tokens"))
+        if self.on_policy > 1:
+            raise TrainingError(f"kd on_policy is {self.on_policy}; expected a share from 0 to 1")
         if self.alpha > 1 or not 0 < self.parameter < 1:
             raise TrainingError(
                 f"kd alpha {self.alpha}, parameter {self.parameter}; expected 0 to 1, and between 0 and 1"
@@ -149,6 +161,11 @@ class Objective:
     def uses_teacher(self) -> bool:
         """Tell whether the teacher goes forward at all; if not, training is plain SFT to the last bit."""
         return self.soft is not None and self.soft.alpha > 0
+
+    @property
+    def own_texts(self) -> float:
+        """Return the share of updates on the student's own texts."""
+        return self.soft.on_policy if self.soft is not None and self.uses_teacher else 0.0
 
     @property
     def likelihood(self) -> float:

@@ -25,6 +25,7 @@ class Position:
 
     micro_batches: int = 1
     marks: list[Mark] = field(default_factory=list[Mark])
+    own: dict[str, int] = field(default_factory=dict[str, int])  # texts of the student's own so far
     # of each term since the last mark
     sums: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
 
@@ -47,7 +48,7 @@ class Checkpoints:
                 said: dict[str, Any] = json.loads((path / SEAL).read_text())
                 marks = [replace(Mark(**mark), folder=Path(mark["folder"])) for mark in said["marks"]]
                 if all(mark.folder.is_dir() for mark in marks):  # else a finished fit was killed while it was stored
-                    return path, Position(said["micro_batches"], marks, said["sums"])
+                    return path, Position(said["micro_batches"], marks, said["own"], said["sums"])
         for path in self.checkpoints():
             shutil.rmtree(path)
         return None
@@ -59,7 +60,7 @@ class Checkpoints:
             with file.open("rb") as stream:
                 os.fsync(stream.fileno())  # a seal that outlives a power cut must not vouch for files that did not
         marks = [{**vars(mark), "folder": str(mark.folder)} for mark in position.marks]
-        content = {"micro_batches": position.micro_batches, "marks": marks, "sums": position.sums}
+        content = {**vars(position), "marks": marks}
         write_text(path / SEAL, json.dumps(content))
         for other in self.checkpoints():
             if other != path:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import hashlib
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Literal, get_args
 
 from harness.errors import TrainingError
 from harness.store.keys import Json
+
+Precision = Literal["auto", "float32", "bfloat16"]
+# said in a key where they are used
+SWITCHES = ("lora", "recompute", "packing", "precision", "processes", "accelerate", "restarts")
 
 
 @dataclass(frozen=True)
@@ -48,13 +54,25 @@ class Schedule:
     micro_batches: int = 1  # forward passes an update is split into, to save memory
     lora: Lora | None = None  # None: all weights are trained
     recompute: bool = False  # activations once more in the backward pass: less memory, a third more time
+    packing: bool = False  # several sequences in one row of a forward pass
+    precision: Precision = "auto"  # of the forward pass; weights and optimiser are float32
+    processes: int = 1  # that share the work of every update; more than one are launched as a command of their own
+    accelerate: str = ""  # accelerate's configuration file for that command, which then says how many processes
+    restarts: tuple[int, ...] = ()  # update counts after which optimiser and learning rate start afresh
 
     def __post_init__(self) -> None:
-        for name in ("updates", "batch", "max_tokens", "threads", "micro_batches"):
+        for name in ("updates", "batch", "max_tokens", "threads", "micro_batches", "processes"):
             if getattr(self, name) < 1:
                 raise TrainingError(f"schedule {name} is {getattr(self, name)}; expected 1 or more")
-        if self.batch % self.micro_batches:
-            raise TrainingError(f"schedule batch {self.batch} is not a multiple of micro_batches {self.micro_batches}")
+        if self.batch % (self.micro_batches * self.processes):
+            raise TrainingError(
+                f"schedule batch {self.batch} is not a multiple of micro_batches {self.micro_batches} × processes "
+                f"{self.processes}"
+            )
+        if self.accelerate and not Path(self.accelerate).is_file():
+            raise TrainingError(f"schedule accelerate is {self.accelerate!r}; expected a file of `accelerate config`")
+        if self.precision not in get_args(Precision):
+            raise TrainingError(f"schedule precision is {self.precision!r}; expected {', '.join(get_args(Precision))}")
         if self.learning_rate <= 0 or self.warmup < 0 or not 0 <= self.final_ratio <= 1:
             raise TrainingError(
                 f"schedule learning_rate {self.learning_rate}, warmup {self.warmup}, final_ratio {self.final_ratio};"
@@ -62,14 +80,30 @@ class Schedule:
             )
         if self.device not in ("cpu", "cuda"):
             raise TrainingError(f"schedule device is {self.device!r}; expected 'cpu' or 'cuda'")
+        if list(self.restarts) != sorted(set(self.restarts)) or any(not 1 <= at < self.updates for at in self.restarts):
+            raise TrainingError(
+                f"schedule restarts are {self.restarts}; expected rising update counts in 1..{self.updates - 1}"
+            )
         if list(self.marks) != sorted(set(self.marks)) or any(not 1 <= mark <= self.updates for mark in self.marks):
             raise TrainingError(f"schedule marks are {self.marks}; expected rising update counts in 1..{self.updates}")
 
     def key(self) -> dict[str, Json]:
         """Return what decides the outcome, without what is at rest: a new switch leaves the keys of old fits alone."""
         content = asdict(self)
-        at_rest = {"lora": None, "recompute": False}
+        at_rest = {one.name: one.default for one in fields(self) if one.name in SWITCHES}
+        if self.accelerate:
+            content["accelerate"] = hashlib.sha256(Path(self.accelerate).read_bytes()).hexdigest()
         return {name: value for name, value in content.items() if name not in at_rest or value != at_rest[name]}
+
+    @property
+    def launched(self) -> bool:
+        """Tell whether the fit runs as processes of its own."""
+        return self.processes > 1 or bool(self.accelerate)
+
+    @property
+    def bf16(self) -> bool:
+        """Tell whether forward passes compute in bfloat16: below 3M parameters it costs time on a CPU, a GPU gains."""
+        return self.precision == "bfloat16" or (self.precision == "auto" and self.device == "cuda")
 
     @property
     def all_marks(self) -> tuple[int, ...]:
@@ -78,9 +112,11 @@ class Schedule:
 
     def rate(self, done: int) -> float:
         """Return the learning rate, as a share of its peak, of the update that follows `done` finished ones."""
+        begun = max((at for at in self.restarts if at <= done), default=0)
+        done, updates = done - begun, min((at for at in self.restarts if at > done), default=self.updates) - begun
         if done < self.warmup:
             return (done + 1) / (self.warmup + 1)
-        left = (self.updates - done) / max(1, self.updates - self.warmup)
+        left = (updates - done) / max(1, updates - self.warmup)
         return self.final_ratio + (1.0 - self.final_ratio) * left
 
 
@@ -95,3 +131,5 @@ class Mark:
     losses: dict[str, float]  # mean of each term since the mark before: nats per token, pair terms per pair
     shares: dict[str, float]  # of each term in the gradients' norms at the head; empty where there is one term
     micro_batches: int  # forward passes that an update was split into in the end
+    own_texts: int = 0  # of the student's own, drawn and trained on so far
+    own_tokens: int = 0  # of these, their end tokens included

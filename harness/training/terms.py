@@ -47,6 +47,13 @@ def objective_terms(
     return terms
 
 
+def own_terms(objective: Objective, batch: MicroBatch, apart: Tensor) -> dict[str, Term]:
+    """Return the one term of a micro-batch of the student's own texts: `apart` [N], as in `objective_terms`."""
+    assert objective.soft is not None
+    weights = batch.weights.repeat_interleave(batch.mask.sum(dim=1))  # [N]
+    return {objective.soft.own: Term((apart * weights).sum(), len(apart), objective.soft.alpha, "tokens")}
+
+
 def contrast_loss(contrast: Contrast, logp: Tensor, batch: MicroBatch) -> tuple[Tensor, int]:
     """Return the sum and count of a contrast over the batch's pairs, each pair's completion going forward once."""
     rows = batch.weights.shape[0]  # B

@@ -11,20 +11,26 @@ import tempfile
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict, replace
-from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import NotFinite, TrainingError
 from harness.students.checkpoint import positions, read_model, read_tokenizer, write
 from harness.students.compute import computing, importing, own_randomness
+from harness.students.engine import Loaded, end_tokens
 from harness.students.tokens import padding
 from harness.training.batches import TokenRow, collate, encode, plan
+from harness.training.job import Job
+from harness.training.launch import launched
 from harness.training.lora import Adapted
 from harness.training.objective import Objective
+from harness.training.on_policy import OwnTexts, own_updates
+from harness.training.packing import demand_packing
+from harness.training.recorder import Recorder, WriteOut
 from harness.training.resume import Checkpoints, Position
 from harness.training.schedule import Mark, Schedule
+from harness.training.whitebox import lead_of, read_teacher
 from harness.types import TrainingSet
 
 if TYPE_CHECKING:
@@ -46,6 +52,7 @@ def fit(
     bases: Callable[[str], Path] = Path,
     work: Path | None = None,
     save_every_s: float = SAVE_EVERY_S,
+    report_to: tuple[str, ...] = (),
 ) -> list[Mark]:
     """Train the student in `model_folder` and write it, whole, to `out(update)` at every mark.
 
@@ -54,138 +61,124 @@ def fit(
     returns the folder of the weights, named by their hash, that a student's adapter was trained on. With a folder
     `work` the fit keeps checkpoints there and goes on from the last one; on a CPU that gives the same bytes as a fit
     that nobody interrupted. A batch that does not fit into the GPU's memory is split into more forward passes.
+    A schedule of several processes has them launched, and `report_to` names services that are told the losses.
     Raises TrainingError before anything is written if the data or the teacher cannot be trained on as it is, or when a
     loss is no longer finite.
     """
+    job = Job(model_folder, data, objective, schedule, seed, out, progress, teacher_folder, bases, report_to)
+    every_s = math.inf if work is None else save_every_s
+    with tempfile.TemporaryDirectory() if work is None else nullcontext(work) as folder:
+        if schedule.launched:
+            return launched(job, Path(folder), every_s)
+        return here(job, Path(folder), every_s)
+
+
+def here(job: Job, folder: Path, save_every_s: float) -> list[Mark]:
+    """Train in this process."""
     with importing():  # first of all, so that the whole of the loading goes uncollected
         import torch
 
         import_module("harness.training.distiller")
 
-    demand_device(schedule.device)
-    with (
-        computing(schedule.device, schedule.threads),
-        own_randomness(schedule.device),
-        tempfile.TemporaryDirectory() if work is None else nullcontext(work) as folder,
-    ):
-        kept = Checkpoints(Path(folder))
-        fitting = Fitting(model_folder, data, objective, schedule, seed, out, progress, teacher_folder, bases)
-        every_s = math.inf if work is None else save_every_s
-        while True:
-            try:
-                return fitting.run(kept, every_s)
-            except torch.OutOfMemoryError as error:
-                fitting.split(str(error))
-            except NotFinite as error:
-                rows = [asdict(data.examples[index]) for index in error.examples]
-                where = f" The batch is in {kept.save_broken(rows)}." if work is not None else ""
-                raise TrainingError(f"{error}{where}") from error
-            gc.collect()  # what the failed attempt held goes before the next one begins
-            torch.cuda.empty_cache()
+    demand_device(job.schedule.device)
+    fitting = Fitting(job)
+    while True:
+        try:
+            return fitting.attempt(Checkpoints(folder), save_every_s)
+        except torch.OutOfMemoryError as error:
+            fitting.micro_batches = more_parts(job.schedule.batch, fitting.micro_batches, str(error))
+        gc.collect()  # what the failed attempt held goes before the next one begins
+        torch.cuda.empty_cache()
+
+
+def more_parts(batch: int, parts: int, reason: str) -> int:
+    """Return into how many forward passes to split `batch` rows next; TrainingError where one row is too large."""
+    more = [one for one in range(parts + 1, batch + 1) if not batch % one]
+    if not more:
+        raise TrainingError(
+            f"out of memory with one example in a forward pass ({reason}). Lower train.max_tokens, or take a "
+            "smaller student or a larger device."
+        )
+    return next((one for one in more if one >= 2 * parts), more[-1])
 
 
 class Fitting:
     """One fit, tried as often as its memory makes it necessary."""
 
-    def __init__(
-        self,
-        model_folder: Path,
-        data: TrainingSet,
-        objective: Objective,
-        schedule: Schedule,
-        seed: int,
-        out: Callable[[int], Path],
-        progress: Callable[[int, int], None] | None,
-        teacher_folder: Path | None,
-        bases: Callable[[str], Path],
-    ) -> None:
-        self.model_folder, self.teacher_folder, self.bases = model_folder, teacher_folder, bases
-        self.data, self.objective, self.schedule, self.seed = data, objective, schedule, seed
-        self.out, self.progress = out, progress
-        self.micro_batches = schedule.micro_batches
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.micro_batches = job.schedule.micro_batches
 
-    def split(self, reason: str) -> None:
-        """Take more forward passes for an update; TrainingError where one row alone is too large."""
-        more = [
-            parts for parts in range(self.micro_batches + 1, self.schedule.batch + 1) if not self.schedule.batch % parts
-        ]
-        if not more:
-            raise TrainingError(
-                f"out of memory with one example in a forward pass ({reason}). Lower train.max_tokens, or take a "
-                "smaller student or a larger device."
-            )
-        self.micro_batches = next((parts for parts in more if parts >= 2 * self.micro_batches), more[-1])
+    def attempt(self, kept: Checkpoints, save_every_s: float) -> list[Mark]:
+        """Run once, with the threads of the schedule and without touching the caller's randomness."""
+        job = self.job
+        with computing(job.schedule.device, job.schedule.threads), own_randomness(job.schedule.device):
+            try:
+                return self.run(kept, save_every_s)
+            except NotFinite as error:
+                rows = [asdict(job.data.examples[index]) for index in error.examples]
+                where = f" The batch is in {kept.save_broken(rows)}." if save_every_s < math.inf else ""
+                raise TrainingError(f"{error}{where}") from error
 
     def run(self, kept: Checkpoints, save_every_s: float) -> list[Mark]:
         """Train from the last checkpoint, or from the beginning, to the end."""
         from harness.training.distiller import Layout, Watcher, build
 
-        schedule, objective = self.schedule, self.objective
-        tokenizer = read_tokenizer(self.model_folder)
-        # master weights and optimiser in float32; a GPU computes in bfloat16 by autocast
-        if schedule.lora is not None:
-            adapted = Adapted(self.model_folder, schedule.lora, schedule.device, self.bases)
-            model, write_out = adapted.model, adapted.write
-        else:
-            model = read_model(self.model_folder, schedule.device, dtype="float32")
-            write_out = partial(write, model)
+        job, schedule, objective = self.job, self.job.schedule, self.job.objective
+        tokenizer = read_tokenizer(job.model_folder)
+        device = "cpu" if schedule.launched else schedule.device  # several processes know their devices later
+        model, write_out = self.trained_model(tokenizer, device)
         room, asked = positions(model), schedule.max_tokens
         limit = "schedule max_tokens" if asked <= room else "the student's positions"
         rows = encode(
-            self.data,
+            job.data,
             tokenizer,
             pairs=objective.uses_pairs,
             max_tokens=min(room, asked),
             limit=limit,
             aligned=objective.uses_alignment,
         )
-        teacher = read_teacher(self.teacher_folder, tokenizer, schedule.device) if objective.uses_teacher else None
+        teacher = read_teacher(job.teacher_folder, tokenizer, device) if objective.uses_teacher else None
+        if schedule.packing:
+            demand_packing(model)
         if objective.uses_reference:
             rows = with_reference(model, rows, padding(tokenizer), schedule.batch)
-        batches = plan(rows, self.data.order, schedule.updates, schedule.batch, self.seed)
+        batches = plan(rows, job.data.order, schedule.updates, schedule.batch, job.seed)
         found = kept.last()
         position = found[1] if found else Position()
         self.micro_batches = position.micro_batches = max(position.micro_batches, self.micro_batches)
-        layout = Layout(rows, batches, self.micro_batches, padding(tokenizer))
-        trainer = build(model, objective, schedule, self.seed, layout, str(kept.folder), teacher)
-        trainer.sums = position.sums
-
-        def write_mark(update: int) -> None:
-            seen = [rows[index] for batch in batches[:update] for index in batch]
-            folder = self.out(update)
-            write_out(tokenizer, folder)
-            tokens = sum(row.forward_tokens for row in seen)
-            losses, shares = trainer.mean_terms()
-            position.marks.append(Mark(update, folder, tokens, len(seen), losses, shares, self.micro_batches))
-
-        def seal(update: int) -> None:
-            position.sums = trainer.sums
-            kept.seal(update, position)
-
-        def tell(update: int) -> None:
-            if self.progress is not None:
-                self.progress(update, schedule.updates)
-
-        trainer.add_callback(Watcher(schedule.all_marks, tell, write_mark, seal, save_every_s))
+        layout = Layout(rows, batches, self.micro_batches, padding(tokenizer), schedule.packing)
+        own = self.own_texts(model, tokenizer, min(room, asked))
+        trainer = build(model, objective, schedule, job.seed, layout, str(kept.folder), teacher, own, job.report_to)
+        trainer.lead = lead_of(objective, tokenizer, packing=schedule.packing)
+        recorder = Recorder(job, trainer, rows, batches, kept, position, write_out)
+        trainer.add_callback(Watcher(recorder, schedule.all_marks, schedule.restarts, save_every_s))
         trainer.train(resume_from_checkpoint=str(found[0]) if found else None)
         done = trainer.state.global_step
         assert done == schedule.updates, f"{done} of {schedule.updates} updates"
         return position.marks
 
+    def trained_model(self, tokenizer: PreTrainedTokenizerBase, device: str) -> tuple[PreTrainedModel, WriteOut]:
+        """Return the model that is trained, float32 whatever it computes in, and what writes it out as a student."""
+        job = self.job
+        if job.schedule.lora is None:
+            model = read_model(job.model_folder, device, dtype="float32")
+            return model, lambda folder, weights: write(model, tokenizer, folder, weights)
+        adapted = Adapted(job.model_folder, job.schedule.lora, device, job.bases)
+        return adapted.model, lambda folder, weights: adapted.write(tokenizer, folder)
 
-def read_teacher(folder: Path | None, tokenizer: PreTrainedTokenizerBase, device: str) -> PreTrainedModel:
-    """Return the frozen teacher; TrainingError unless it splits text into the student's tokens."""
-    if folder is None:
-        raise TrainingError("kd needs a teacher with logits, and none was given; use a recipe of teacher texts (seqkd)")
-    theirs, ours = read_tokenizer(folder).get_vocab(), tokenizer.get_vocab()
-    width = min(max(theirs.values()), max(ours.values()))  # heads of one family may be padded differently
-    apart = {text for text, place in theirs.items() ^ ours.items() if place <= width}
-    if apart:
-        raise TrainingError(
-            f"kd: teacher {folder} and student have {len(apart)} different tokens, for instance {min(apart)!r};"
-            " distributions over different vocabularies cannot be compared. Use a recipe of teacher texts (seqkd)."
-        )
-    return read_model(folder, device).eval().requires_grad_(False)
+    def own_texts(
+        self, model: Any, tokenizer: PreTrainedTokenizerBase, max_tokens: int
+    ) -> tuple[OwnTexts, Loaded] | None:
+        """Return what draws the student's own texts, if the objective uses them."""
+        objective, schedule = self.job.objective, self.job.schedule
+        soft = objective.soft
+        if soft is None or not own_updates(schedule.updates, objective.own_texts):
+            return None
+        most = soft.max_new_tokens or max_tokens
+        texts = OwnTexts(schedule.updates, soft.on_policy, soft.temperature, most, max_tokens, self.job.seed)
+        ends, device = end_tokens(model, tokenizer), str(model.device)
+        return texts, Loaded(model, tokenizer, device, schedule.threads, max_tokens, ends, padding(tokenizer))
 
 
 def with_reference(model: PreTrainedModel, rows: list[TokenRow], pad: int, batch: int) -> list[TokenRow]:

@@ -124,3 +124,17 @@ def test_rejected_texts_follow_the_completions_and_know_their_row() -> None:
     assert batch.mask.sum(dim=1).tolist() == [2, 2, 3]
     assert batch.paired.tolist() == [1]
     assert torch.equal(batch.ids[:, 1:][batch.ends], torch.tensor([2, 2, 2]))
+
+
+def test_a_completion_that_its_tokens_do_not_give_back_is_refused() -> None:
+    with pytest.raises(TrainingError, match=r"1 of 2 completions do not survive.*example 1, 'say <eos> now'"):
+        encoded(Example("p", "fine  \n"), Example("p", "say <eos> now"))
+
+
+def test_a_tokenizer_that_loses_blanks_is_refused() -> None:
+    from tokenizers import normalizers
+
+    lossy = byte_tokenizer()
+    lossy.backend_tokenizer.normalizer = normalizers.Strip()
+    with pytest.raises(TrainingError, match="loses blanks"):
+        encode(TrainingSet((Example("p", "    return x\n"),)), lossy, pairs=False, max_tokens=100)

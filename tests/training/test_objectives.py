@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness.errors import TrainingError
+from harness.errors import ConfigError, TrainingError
 from harness.training.batches import outside_alignment
 from harness.training.objective import CONTRASTS, Contrast, Dpo, Infonce, Objective, Simpo, Soft, Unlikelihood
 from harness.training.schedule import Mark, Schedule
@@ -162,7 +162,7 @@ def test_a_teacher_of_other_tokens_is_refused(student: Path, teacher: Path, tmp_
     other = with_tokens(teacher, tmp_path / "other", ("c", "d"))
     [mark] = train(student, tmp_path / "wider", Objective(soft=Soft()), other)  # one more token at the end: one family
     assert mark.losses["kd"] > 0
-    with pytest.raises(TrainingError, match="different tokens"):
+    with pytest.raises(ConfigError, match="different tokens"):
         train(with_tokens(student, tmp_path / "mine", ("a", "b")), tmp_path / "out", Objective(soft=Soft()), other)
 
 

@@ -1,0 +1,52 @@
+"""A teacher whose next-token distributions can be read: it must have the student's tokens. Nothing is trained here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import ConfigError, TrainingError
+from harness.students.checkpoint import read_model, read_tokenizer
+from harness.students.tokens import encode_texts, special
+from harness.training.objective import Objective
+from harness.training.packing import Lead
+
+PROBE = 'def f(xs):\n    """Keep the even numbers."""\n    return [x for x in xs if x % 2 == 0]  # 10 or more\n'
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+def read_teacher(folder: Path | None, tokenizer: PreTrainedTokenizerBase, device: str) -> PreTrainedModel:
+    """Return the frozen teacher; an error unless it splits text into the student's tokens."""
+    if folder is None:
+        raise TrainingError("kd needs a teacher with logits, and none was given; use a recipe of teacher texts (seqkd)")
+    demand_same_tokens(str(folder), read_tokenizer(folder), tokenizer)
+    return read_model(folder, device).eval().requires_grad_(False)
+
+
+def lead_of(objective: Objective, tokenizer: PreTrainedTokenizerBase, *, packing: bool) -> Lead | None:
+    """Return what the teacher alone reads before every prompt; TrainingError where rows hold several sequences."""
+    if objective.soft is None or not objective.uses_teacher or not objective.soft.lead:
+        return None
+    if packing:
+        raise TrainingError("kd: a teacher that reads examples before a prompt needs train.packing=false")
+    [ids] = encode_texts(tokenizer, [objective.soft.lead])
+    return Lead(tuple(ids), 0 if special(tokenizer, "bos_token_id") is None else 1)
+
+
+def demand_same_tokens(name: str, theirs: PreTrainedTokenizerBase, ours: PreTrainedTokenizerBase) -> None:
+    """Raise ConfigError unless the two agree on every token of their common part and split a text alike.
+
+    One of them may have more at its end, as families pad their heads and add special tokens.
+    """
+    their_words, our_words = theirs.get_vocab(), ours.get_vocab()
+    width = min(max(their_words.values()), max(our_words.values()))
+    apart = {text for text, place in their_words.items() ^ our_words.items() if place <= width}
+    said = f"{len(apart)} different tokens, for instance {min(apart)!r}" if apart else "different tokens for one text"
+    if apart or encode_texts(theirs, [PROBE]) != encode_texts(ours, [PROBE]):
+        raise ConfigError(
+            f"logits={name}: teacher and student have {said}; "
+            "distributions over different vocabularies cannot be compared. Take a teacher of the student's family, or "
+            "a recipe of teacher texts (seqkd)."
+        )
