@@ -3,10 +3,11 @@
 The student tries each problem once; the teacher repairs the attempts that fail, guided by the first failing check,
 and the student is trained on the repairs that pass. *Input* personalisation decides which problems are trained on
 (those that this student fails), *output* personalisation whose code is the label (a rewrite of its own attempt).
-`stand` has neither, `inpd` the first, `persd` both: three views of one set of attempt records.
+`stand` has neither, `inpd` the first, `persd` both. A row asks for code, or (`-refine`) for the repair of the attempt
+with its feedback, or (`-combine`) there are both. All are views of one set of attempt records.
 
-Cost of a run: one direct answer per problem of the pool, one attempt per problem, one repair per failed attempt;
-the budget's optimiser updates in one pass. `stand` makes no attempt and asks for no repair.
+Cost of a round: one direct answer, one attempt per problem, `repairs` repairs per failed attempt; the budget's
+optimiser updates. `stand` makes no attempt and asks for no repair.
 
 | paper (code: SalesforceAIResearch/PersDistill) | here | why |
 |---|---|---|
@@ -16,87 +17,204 @@ the budget's optimiser updates in one pass. `stand` makes no attempt and asks fo
 | feedback: first failing test, fields cut to 50 tokens | the same, from visible checks only | authors' code; visible is ours |
 | teacher sees its own direct code when it refines | the same | authors' code |
 | a repair is kept if it passes all tests | and if header + label passes as assembled, refined and direct | authors' code; assembled is ours: released labels break when joined |
+| `inpd`: t → direct; `persd`: t → refined; `-refine`: the repair prompt → either | the same | authors' code |
+| `inpd-combine`: both of its kinds; `persd-combine`: repair prompt → refined, t → direct | the same | authors' code |
+| repair prompt: filled in training, empty at inference | one wording of ours, filled alike in both | ours: the same slots |
+| an attempt that is shown again: whole | cut to 1,500 characters | ours: a runaway one fills the context |
 | from the base checkpoint, never from another variant | the same | authors' code |
-| rounds: unknown | one | ours |
+| rounds; what a second one starts from and trains on: unknown | one; the base, its own rows alone | ours |
+| attempts of a round on all of the pool | on as many problems as the attempts allow | ours: equal cost |
 | tests: five calls from the teacher | the problem's own checks | ours: the pool has them |
-| teacher temperature: unknown | 0 | ours: cacheable |
+| teacher temperature: unknown | 0 for the first repair | ours: cacheable |
 | `stand`: all of the pool (shipped file: failed ones only) | all whose direct answer passes | ours: as the paper describes it |
 | 20 epochs, batch 1,920, lr 5e-6, constant | the comparison's trainer and updates in one pass, evaluated at each cycle's mark | ours: equal updates |
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeVar
 
-from harness.lab import Answer, Example, Lab, Problem, Refine, Sample, Solve, Student, Verdict
+from harness.lab import (
+    Answer,
+    Example,
+    Lab,
+    Problem,
+    Refine,
+    Sample,
+    Solve,
+    Student,
+    Verdict,
+    feedback,
+    in_range,
+    repair_prompt,
+)
 
-REQUESTS = ("solve", "refine")
-FEEDBACK_WORDS = 50  # of each field of the feedback (authors' code)
+Item = TypeVar("Item")  # a problem or a record
+
+
+@dataclass(frozen=True)
+class Ablation:
+    own_code: bool = True  # the teacher sees its direct code when it repairs
+    feedback: bool = True  # the teacher sees what running the attempt showed
+    filter: bool = True  # off: repairs and direct answers that fail are labels too
+    mix_gold: bool = False  # t → direct beside t → refined for the same problem
+    combine: Literal["direct", "refined"] = "direct"  # label of the code row of `persd-combine`
 
 
 @dataclass(frozen=True)
 class Config:
-    view: Literal["persd", "inpd", "stand"] = "persd"  # which problems and whose code: see above
+    problems: Literal["failed", "all"] = "failed"  # input personalisation: those that this student fails, or the pool
+    labels: Literal["refined", "direct"] = "refined"  # output personalisation: a rewrite of its attempt, or not
+    rows: Literal["code", "refine", "combine"] = "code"  # what a row asks for
     temperature: float = 0.3  # of the attempt
     top_p: float = 0.95
+    repairs: int = 1  # asked for a failed attempt, the first passing one is used
+    rounds: int = 1  # first cycles that begin with attempts of the current student
+    restart: bool = True  # a further round trains from the base student; off: from the current one
+    union: bool = False  # a further round trains on earlier rounds' records too
+    share: float = 1.0  # of the rows' problems that is kept, drawn by the seed
+    ablation: Ablation = field(default_factory=Ablation)
 
     def __post_init__(self) -> None:
-        if not (self.temperature >= 0 and 0 < self.top_p <= 1):
-            raise ValueError(f"temperature={self.temperature}, top_p={self.top_p}: expected 0 or more, and 0 to 1.")
+        in_range(self, zero_or_more=("temperature",), one_or_more=("repairs", "rounds"))
+        in_range(self, above_zero=("top_p", "share"), shares=("top_p", "share"))
+        if self.problems == "all" and (self.labels, self.rows, self.rounds) != ("direct", "code", 1):
+            raise ValueError("problems=all makes no attempts: expected labels=direct, rows=code and rounds=1 with it.")
 
 
-VARIANTS = {"inpd": Config(view="inpd"), "stand": Config(view="stand")}
+VARIANTS = {
+    "stand": Config(problems="all", labels="direct"),
+    "inpd": Config(labels="direct"),
+    "inpd-refine": Config(labels="direct", rows="refine"),
+    "inpd-combine": Config(labels="direct", rows="combine"),
+    "persd-refine": Config(rows="refine"),
+    "persd-combine": Config(rows="combine"),
+}
+ABOUT = {
+    "persd": "repairs of the student's failed attempts",
+    "persd-refine": "such repairs, asked for as repairs",
+    "persd-combine": "repairs as repairs, direct answers as code",
+    "inpd": "direct answers where the student failed",
+    "inpd-refine": "direct answers, asked for as repairs",
+    "inpd-combine": "the rows of inpd and of inpd-refine",
+    "stand": "direct answers to the whole pool that pass",
+}
+
+
+def needs(cfg: Config) -> tuple[str, ...]:
+    return ("solve", *(("refine",) if cfg.problems == "failed" else ()), "checks")
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of one problem in one round; the attempts that passed leave no record."""
+
+    place: int  # among all problems of all rounds
+    problem: Problem
+    attempt: str  # a completion that fails
+    told: str  # the feedback on it
+    direct: str  # completion, as the teacher first wrote it
+    refined: str  # completion, as it repaired the attempt
 
 
 def train(lab: Lab, cfg: Config) -> Iterator[Student]:
-    # The teacher's direct code: the label of `stand` and `inpd`, and the context of every repair.
-    direct = lab.ask([Solve(problem) for problem in lab.problems])
-    labels = passing(lab, lab.problems, direct) if cfg.view == "stand" else personal(lab, cfg, direct)
-    examples = [
-        Example(problem.prompt, labels[problem.id], level=problem.level, origin=f"{cfg.view} {problem.id}")
-        for problem in lab.problems
-        if problem.id in labels
-    ]
-    yield from lab.fit_through(lab.student, examples)
+    if cfg.problems == "all":  # neither personalisation: no attempt, no repair
+        yield from lab.fit_through(lab.student, plain_rows(lab, cfg))
+    elif cfg.rounds == 1:
+        yield from lab.fit_through(lab.student, view(collect(lab, cfg, 0, lab.student), cfg))
+    else:
+        yield from in_rounds(lab, cfg)
 
 
-def personal(lab: Lab, cfg: Config, direct: Sequence[Answer]) -> dict[str, str]:
-    """Return problem id → label for R: problems whose attempt fails, whose repair and whose direct label pass."""
+def in_rounds(lab: Lab, cfg: Config) -> Iterator[Student]:
+    """Collect anew in each of the first cycles; later ones train on with the last round's rows."""
+    student, records = lab.student, list[Record]()
+    for cycle in range(lab.cycles):
+        start = student
+        if cycle < cfg.rounds:
+            found = collect(lab, cfg, cycle, student)
+            records = records + found if cfg.union else found
+            start = lab.student if cfg.restart else student
+        student = lab.fit(start, view(records, cfg))
+        yield student
+
+
+def plain_rows(lab: Lab, cfg: Config) -> list[Example]:
+    found = passing(lab, cfg, lab.problems, lab.ask([Solve(one) for one in lab.problems]))
+    chosen = thinned(lab, cfg, [one for one in lab.problems if one.id in found], rows_each=1)
+    return [Example(one.prompt, found[one.id], level=one.level, origin=f"direct {one.id}") for one in chosen]
+
+
+def collect(lab: Lab, cfg: Config, turn: int, student: Student) -> list[Record]:
+    """Return the records of R: problems whose attempt fails, whose repair and whose direct label pass."""
+    pool = lab.problems[: lab.budget.attempts * lab.cycles // cfg.rounds or None]
+    direct = lab.ask([Solve(problem) for problem in pool])
     # Attempt and run: F, the problems whose attempt fails, with the feedback of its first failing check.
-    attempts = lab.attempt(lab.student, lab.problems, cfg.temperature, cfg.top_p)
-    verdicts = lab.judge([(one, attempt.completion) for one, attempt in zip(lab.problems, attempts, strict=True)])
+    attempts = [one for [one] in lab.attempts(student, pool, 1, cfg.temperature, cfg.top_p, draw=turn)]
+    verdicts = lab.judge([(one, attempt.completion) for one, attempt in zip(pool, attempts, strict=True)])
     failed = [row for row, verdict in enumerate(verdicts) if not verdict.passed]
-    problems = [lab.problems[row] for row in failed]
-    # Refine: the teacher repairs each failed attempt; a repair that does not pass is dropped.
-    repairs = lab.ask([repair(lab.problems[row], attempts[row], verdicts[row], direct[row]) for row in failed])
-    refined = passing(lab, problems, repairs)
-    plain = passing(lab, problems, [direct[row] for row in failed])
-    labels = refined if cfg.view == "persd" else plain
+    # Refine: the teacher repairs each failed attempt; a repair that does not pass is asked for again, then dropped.
+    refined: dict[str, str] = {}
+    for index in range(cfg.repairs):
+        rows = [row for row in failed if pool[row].id not in refined]
+        asked = [repair(cfg, pool[row], attempts[row], verdicts[row], direct[row], index) for row in rows]
+        refined |= passing(lab, cfg, [pool[row] for row in rows], lab.ask(asked))
+    plain = passing(lab, cfg, [pool[row] for row in failed], [direct[row] for row in failed])
+    records = [
+        Record(
+            turn * len(pool) + row,
+            one,
+            attempts[row].completion,
+            feedback(verdicts[row]),
+            plain[one.id],
+            refined[one.id],
+        )
+        for row, one in ((row, pool[row]) for row in failed)
+        if one.id in refined and one.id in plain  # equal ids for all views
+    ]
     lab.note("failed attempts |F|", len(failed))
-    lab.note("repaired |R|", len(refined.keys() & plain.keys()))
-    return {key: labels[key] for key in refined if key in plain}  # equal ids for both views
+    lab.note("repaired |R|", len(records))
+    return thinned(lab, cfg, records, rows_each=2 if cfg.rows == "combine" or cfg.ablation.mix_gold else 1)
 
 
-def repair(problem: Problem, attempt: Sample, verdict: Verdict, direct: Answer) -> Refine:
-    return Refine(problem, attempt.completion, feedback(verdict), direct=direct.code or "")
+def repair(cfg: Config, problem: Problem, attempt: Sample, verdict: Verdict, direct: Answer, index: int) -> Refine:
+    told = feedback(verdict) if cfg.ablation.feedback else ""
+    own = (direct.code or "") if cfg.ablation.own_code else ""
+    return Refine(problem, attempt.completion, told, direct=own, index=index)
 
 
-def feedback(verdict: Verdict) -> str:
-    """Say what went wrong at the first failing check; a hidden check gives away neither input nor value."""
-    fail = verdict.first_fail
-    if fail is None or not fail.visible:
-        return verdict.reason.partition(":")[0] if verdict.status != "wrong" else "wrong value"
-    if verdict.status != "wrong":
-        return f"{verdict.reason}\nINPUT: {cut(fail.input)}"
-    return f"wrong value\nINPUT: {cut(fail.input)}\nOUTPUT: {cut(fail.got)}\nEXPECTED: {cut(fail.expected)}"
-
-
-def cut(text: str) -> str:
-    return " ".join(text.split()[:FEEDBACK_WORDS])
-
-
-def passing(lab: Lab, problems: Sequence[Problem], answers: Sequence[Answer]) -> dict[str, str]:
+def passing(lab: Lab, cfg: Config, problems: Sequence[Problem], answers: Sequence[Answer]) -> dict[str, str]:
     """Return problem id → label for the answers that pass every check once joined to the problem's header."""
     written = lab.completions(problems, answers)
+    if not cfg.ablation.filter:
+        return {problem.id: label for problem, label in written}
     judged = zip(written, lab.judge(written), strict=True)
     return {problem.id: label for (problem, label), verdict in judged if verdict.passed}
+
+
+def thinned(lab: Lab, cfg: Config, found: list[Item], rows_each: int) -> list[Item]:
+    """Return the share that is asked for, and no more than the budget of examples allows, in the same order."""
+    most = lab.budget.examples * lab.cycles // cfg.rounds // rows_each or len(found)
+    wanted = min(round(cfg.share * len(found)), most)
+    places = sorted(lab.rng("rows", wanted).sample(range(len(found)), wanted))
+    return [found[place] for place in places]
+
+
+def view(records: Iterable[Record], cfg: Config) -> list[Example]:
+    """Return the rows of a variant: a pure function of the records, whatever order they come in."""
+    found: list[Example] = []
+    for one in sorted(records, key=lambda record: record.place):
+        label = one.refined if cfg.labels == "refined" else one.direct
+        code_label = one.direct if cfg.rows == "combine" and cfg.ablation.combine == "direct" else label
+        prompts: list[tuple[str, str, str]] = []
+        if cfg.rows != "code":
+            prompts.append(("repair", repair_prompt(one.problem, one.attempt, one.told), label))
+        if cfg.rows != "refine":
+            prompts.append(("code", one.problem.prompt, code_label))
+        if cfg.ablation.mix_gold:
+            prompts.append(("gold", one.problem.prompt, one.direct))
+        found += [
+            Example(prompt, text, level=one.problem.level, origin=f"{what} {one.problem.id}")
+            for what, prompt, text in prompts
+        ]
+    return found

@@ -14,21 +14,21 @@ N attempts; the budget's optimiser updates, each forward pass twice as long wher
 | three stages, cycle after cycle | the same | paper |
 | each cycle from the current student or from the base: unknown | from the current one | ours |
 | cycles, pool size: unknown | the comparison's `cycles` and `budget.examples` | ours |
-| likelihood on correct, contrast on faulty code; its form unknown | hinge max(0, m − (s⁺ − s⁻)), nats per token | ours: bounded, no reference model |
-| weight and margin unknown | λ = 0.5, m = 0.2 | ours |
+| likelihood on correct, contrast on faulty code; its form unknown | hinge max(0, m − (s⁺ − s⁻)), nats per token; five others by `contrast` | ours: bounded, no reference model |
+| weight and margin unknown | λ = 0.5, m = 0.2; the other forms' own numbers as in `harness/training/objective.py` | ours |
 | optimiser unknown (LLaMA-Factory) | the comparison's trainer and updates, a fresh optimiser each cycle | ours: equal updates |
 | five fault types, at least one in a faulty answer | the same; the type is drawn by us | authors' code; drawing is ours |
 | faulty answer independent of the correct one (released data) | an edit of the correct one | ours: the fault is the only difference |
 | faulty answers taken as they come | must fail the checks, mutator as fallback, giveaways dropped | ours: some released ones are right |
-| tests unknown | the problem's own checks | ours: the pool has them |
+| tests unknown | the problem's own checks; a new problem without: the teacher's example calls that its answer satisfies | ours |
 | contrast text unknown | comments stripped, docstrings kept, in the likelihood text too (one forward pass instead of two) | ours |
 | attempts unknown | greedy, at most 96 tokens in the embedded world, else 512 | ours |
-| rubric 0–6 by a trained scoring model | rubric by the teacher | authors' code; the scorer is ours: cost |
+| rubric 0–6 by a trained scoring model | rubric by the teacher; `rubric=scorer` trains one on the first cycle's teacher scores | authors' code; the default is ours: cost |
 | tool: compile and run, without tests | `tool=run_only`; a refused program fails | authors' code; refused is ours |
-| three levels; thresholds unknown | hard: tool fails or score ≤ 2; easy: tool passes and score ≥ 5 | authors' code; thresholds are ours |
+| three levels; thresholds unknown | hard: tool fails or score ≤ 2; easy: tool passes and score ≥ 5; `level_rule=mean`: mean of both views, hard < 0.5, easy ≥ 0.8 | authors' code; thresholds are ours |
 | easy: same domain, rarer; else same domain and type | the same | authors' code |
 | quotas, renewal, replay unknown | hard/medium/easy 50/30/20 %; N/2 new, ≤ N/4 hard kept, replay fills up | ours: equal updates |
-| filters unknown | ROUGE-L F ≤ `rouge`, exact prompt for the embedded world's templates; benchmarks' problems dropped | ours: Lion's 0.7 |
+| filters unknown | four words, ROUGE-L F ≤ `rouge`; exact prompt for the embedded world's templates; benchmarks' problems dropped | ours: Lion's |
 """
 
 import random
@@ -38,6 +38,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from harness.lab import (
+    CONTRASTS,
     FAULTS,
     Corrupt,
     Example,
@@ -53,6 +54,8 @@ from harness.lab import (
     Solve,
     Student,
     completion_of,
+    heuristic,
+    in_range,
     mutate,
     novel,
     remainder,
@@ -60,7 +63,6 @@ from harness.lab import (
     strip_comments,
 )
 
-REQUESTS = ("solve", "corrupt", "judge", "pose")
 GIVEAWAYS = r"(?<![a-z])(?:error|wrong|incorrect|fault|bug|mistake|intentional)"
 
 Level = Literal["hard", "medium", "easy"]
@@ -73,14 +75,18 @@ class Ablation:
     views: Literal["both", "model", "tool", "random"] = "both"  # what decides a problem's level
     level_split: bool = True  # off: one kind of new problem, seeds drawn without regard to level
     renew: bool = True  # off: every cycle on the seed pool, with equal updates
+    in_depth: bool = False  # on: after a hard problem a harder one (a draft that the authors dropped)
 
 
 @dataclass(frozen=True)
 class Config:
-    margin: float = 0.2  # m, nats per token between correct and faulty code
+    contrast: Literal["margin", "dpo", "simpo", "orpo", "infonce", "unlikelihood"] = "margin"  # form of L_FCL
+    margin: float = 0.2  # m of `margin`, nats per token between correct and faulty code
     weight: float = 0.5  # λ of the contrast; 0 is plain likelihood
     retries: int = 2  # further requests for a faulty answer that fails, before the mutator
+    rubric: Literal["teacher", "scorer", "heuristic"] = "teacher"  # who scores the attempts
     tool: Literal["run_only", "run_tests"] = "run_only"  # what the tool view runs
+    level_rule: Literal["rule", "mean"] = "rule"  # how the two views become a level
     fresh: float = 0.5  # N_new / N, new problems of a cycle
     keep_hard: float = 0.25  # at most this share of N stays because it was hard
     quota: tuple[float, float, float] = (0.5, 0.3, 0.2)  # of new problems: seeded by hard, medium, easy ones
@@ -89,20 +95,33 @@ class Config:
     ablation: Ablation = field(default_factory=Ablation)
 
     def __post_init__(self) -> None:
-        for name in ("margin", "weight", "retries"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name}={getattr(self, name)}: expected 0 or more.")
-        for name in ("fresh", "keep_hard", "rouge"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name}={getattr(self, name)}: expected a share from 0 to 1.")
+        in_range(self, zero_or_more=("margin", "weight", "retries"), one_or_more=("tries",))
+        in_range(self, shares=("fresh", "keep_hard", "rouge"))
         if min(self.quota) < 0 or abs(sum(self.quota) - 1) > 1e-6:
             raise ValueError(f"quota={','.join(map(str, self.quota))}: expected three shares that add up to 1.")
-        if self.tries < 1:
-            raise ValueError(f"tries={self.tries}: expected 1 or more.")
+
+
+VARIANTS = {"soda": Config()}
+ABOUT = {
+    "iterkd": "correct and faulty code, feedback, renewal",
+    "soda": "the same as iterkd, by its later name",
+}
+
+
+def needs(cfg: Config) -> tuple[str, ...]:
+    renew = cfg.ablation.renew
+    scored = renew and cfg.ablation.views in ("both", "model") and cfg.rubric != "heuristic"
+    return (
+        "solve",
+        *(("corrupt",) if cfg.weight > 0 else ()),
+        *(("judge",) if scored else ()),
+        *(("pose", "tests") if renew else ()),
+        "checks",
+    )
 
 
 def train(lab: Lab, cfg: Config) -> Iterator[Student]:
-    student, size = lab.student, lab.budget.examples
+    student, size, scorer = lab.student, lab.budget.examples, None
     pool = list(lab.problems[:size])
     seen = {problem.id: problem for problem in pool}
     for cycle in range(lab.cycles):
@@ -110,18 +129,17 @@ def train(lab: Lab, cfg: Config) -> Iterator[Student]:
         correct = verified_correct(lab, pool)
         faulty = verified_faulty(lab, cfg, cycle, correct)
         examples = contrast(correct, faulty)  # no valid fault: the example keeps its correct half
-        student = lab.fit(student, examples, Objective(contrast=Margin(cfg.margin, cfg.weight)))
+        student = lab.fit(student, examples, objective(cfg))
         yield student  # the end of a cycle: the harness evaluates it
         if cycle + 1 == lab.cycles or not cfg.ablation.renew:
             continue
 
         # Stage 2: multi-view feedback. A scoring model reads the attempts, the tool runs them.
         attempts = lab.attempt(student, pool)
-        scores = model_view(lab, cfg, pool, attempts)
+        scores, scorer = model_view(lab, cfg, pool, attempts, scorer)
         ran = tool_view(lab, cfg, pool, attempts)
-        levels: dict[str, Level] = {
-            problem.id: level(tool, score) for problem, tool, score in zip(pool, ran, scores, strict=True)
-        }
+        views = zip(pool, ran, scores, strict=True)
+        levels: dict[str, Level] = {one.id: level(tool, score, cfg.level_rule) for one, tool, score in views}
         if cfg.ablation.views == "random":
             levels = {key: lab.rng("level", cycle, key).choice(LEVELS) for key in levels}
         for name in LEVELS:
@@ -129,7 +147,8 @@ def train(lab: Lab, cfg: Config) -> Iterator[Student]:
 
         # Stage 3: feedback-based knowledge update. Ask for neighbours by level, keep some hard ones, replay the rest.
         fresh = new_problems(lab, cfg, cycle, pool, levels, seen)
-        pool = renewed(lab, cfg, cycle, size, pool, levels, fresh, seen)
+        hard = [one for one in pool if levels[one.id] == "hard"]
+        pool = fresh + kept_and_replayed(lab, cfg, cycle, size - len(fresh), hard, seen)
         seen.update({problem.id: problem for problem in fresh})
 
 
@@ -189,15 +208,31 @@ def contrast(correct: dict[str, tuple[Problem, str]], faulty: dict[str, str]) ->
     ]
 
 
+def objective(cfg: Config) -> Objective:
+    """Return L_SFT + λ·L_FCL."""
+    margin = Margin(cfg.margin, cfg.weight)
+    return Objective(contrast=margin if cfg.contrast == "margin" else CONTRASTS[cfg.contrast](weight=cfg.weight))
+
+
 # --- stage 2 ---------------------------------------------------------------------------------------------------------
 
 
-def model_view(lab: Lab, cfg: Config, pool: Sequence[Problem], attempts: Sequence[Sample]) -> list[float | None]:
-    """Return each attempt's rubric total in 0..6, None where a rule of the rubric is missing."""
+def model_view(
+    lab: Lab, cfg: Config, pool: Sequence[Problem], attempts: Sequence[Sample], scorer: Student | None
+) -> tuple[list[float | None], Student | None]:
+    """Return each attempt's rubric total in 0..6 (None where a rule is missing), and the scoring model if it is trained."""
     if cfg.ablation.views in ("tool", "random"):
-        return [None] * len(pool)
-    answers = lab.ask([Judge(problem, one.completion) for problem, one in zip(pool, attempts, strict=True)])
-    return [rubric_total(answer.scores) for answer in answers]
+        return [None] * len(pool), None
+    pairs = [(problem, one.completion) for problem, one in zip(pool, attempts, strict=True)]
+    if cfg.rubric == "heuristic":
+        scores = [heuristic(*pair) for pair in pairs]
+    elif scorer is not None:
+        scores = lab.score(scorer, pairs)
+    else:
+        scores = [answer.scores for answer in lab.ask([Judge(*pair) for pair in pairs])]
+        labelled = [(*pair, given) for pair, given in zip(pairs, scores, strict=True) if given is not None]
+        scorer = lab.train_scorer(labelled) if cfg.rubric == "scorer" and labelled else None
+    return [rubric_total(one) for one in scores], scorer
 
 
 def tool_view(lab: Lab, cfg: Config, pool: Sequence[Problem], attempts: Sequence[Sample]) -> list[Tool | None]:
@@ -210,13 +245,17 @@ def tool_view(lab: Lab, cfg: Config, pool: Sequence[Problem], attempts: Sequence
     return ["pass" if row in verdicts and verdicts[row].passed else "fail" for row in range(len(pool))]
 
 
-def level(tool: Tool | None, score: float | None) -> Level:
-    """Join the two views: hard if the tool fails or the score is at most 2, easy if it passes with 5 or more."""
+def level(tool: Tool | None, score: float | None, rule: str = "rule") -> Level:
+    """Join the two views: hard if the tool fails or the score is at most 2, easy if it passes with 5 or more.
+
+    `mean`: by the mean of score / 6 and of the tool's 0 or 1; a view that is missing leaves the other.
+    """
+    if rule == "mean" and score is not None:
+        mean = score / 6 if tool is None else 0.5 * score / 6 + 0.5 * (tool == "pass")
+        return "easy" if mean >= 0.8 else "hard" if mean < 0.5 else "medium"
     if tool == "fail" or (score is not None and score <= 2):
         return "hard"
-    if score is not None and score >= 5 and tool == "pass":
-        return "easy"
-    return "medium"
+    return "easy" if score is not None and score >= 5 and tool == "pass" else "medium"
 
 
 # --- stage 3 ---------------------------------------------------------------------------------------------------------
@@ -231,18 +270,20 @@ def new_problems(
     for attempt in range(cfg.tries):
         seeds = draw_seeds(cfg, pool, levels, wanted - len(fresh), lab.rng("seeds", cycle, attempt))
         first = (cycle * cfg.tries + attempt) * wanted  # no request is sent twice
-        modes: list[Mode] = [
-            "rarer" if levels[one.id] == "easy" and cfg.ablation.level_split else "similar" for one in seeds
-        ]
-        requests = [
-            Pose(one, mode, index=first + row) for row, (one, mode) in enumerate(zip(seeds, modes, strict=True))
-        ]
-        for answer in lab.ask(requests):
+        for answer in lab.ask([Pose(one, mode(cfg, levels[one.id]), first + row) for row, one in enumerate(seeds)]):
             if answer.problem is not None and answer.problem.id not in seen and known.admit(answer.problem):
                 fresh[answer.problem.id] = answer.problem
         lab.note("new problems asked for", len(seeds))
-    lab.note("new problems kept", len(fresh))
-    return list(fresh.values())
+    found = lab.tested(list(fresh.values()))  # a teacher that is a model poses no tests: it is asked for some
+    lab.note("new problems kept", len(found))
+    return found
+
+
+def mode(cfg: Config, seed_level: Level) -> Mode:
+    """Say what a new problem is to be beside its seed: rarer after an easy one, else of the same type."""
+    if seed_level == "easy" and cfg.ablation.level_split:
+        return "rarer"
+    return "harder" if seed_level == "hard" and cfg.ablation.in_depth else "similar"
 
 
 def draw_seeds(
@@ -271,20 +312,11 @@ def quotas(shares: tuple[float, float, float], count: int, available: dict[Level
     return given
 
 
-def renewed(
-    lab: Lab,
-    cfg: Config,
-    cycle: int,
-    size: int,
-    pool: Sequence[Problem],
-    levels: dict[str, Level],
-    fresh: list[Problem],
-    seen: dict[str, Problem],
+def kept_and_replayed(
+    lab: Lab, cfg: Config, cycle: int, room: int, hard: list[Problem], seen: dict[str, Problem]
 ) -> list[Problem]:
-    """Return the next pool: new problems, some of the hard ones, and earlier ones replayed up to N."""
-    hard = [one for one in pool if levels[one.id] == "hard"]
-    kept = lab.rng("hard", cycle).sample(hard, min(len(hard), round(cfg.keep_hard * size), size - len(fresh)))
-    chosen = {one.id for one in kept}
-    old = [one for key, one in seen.items() if key not in chosen]
-    replay = lab.rng("replay", cycle).sample(old, min(len(old), size - len(fresh) - len(kept)))
-    return fresh + kept + replay
+    """Fill the room beside the new problems: some of the hard ones, then earlier ones replayed."""
+    most = min(len(hard), round(cfg.keep_hard * lab.budget.examples), room)
+    kept = lab.rng("hard", cycle).sample(hard, most)
+    old = [one for key, one in seen.items() if key not in {problem.id for problem in kept}]
+    return kept + lab.rng("replay", cycle).sample(old, min(len(old), room - len(kept)))

@@ -35,7 +35,7 @@ def test_stand_makes_no_attempt_and_asks_for_no_repair():
 
 
 def test_persd_and_inpd_ask_the_same_questions():
-    assert rehearse("persd", 2)[0].calls[:-1] == rehearse("inpd", 2)[0].calls[:-1]
+    assert rehearse("persd", 2)[0].log[:-1] == rehearse("inpd", 2)[0].log[:-1]
 
 
 def test_uniform_gets_as_many_new_problems_as_iterkd():

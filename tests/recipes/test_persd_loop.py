@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from baselines.persd import Config, train
+from baselines.persd import VARIANTS, Config, train
 from harness.config import Budget, Train
 from harness.decontaminate import index_of
 from harness.lab import Lab, Terms
@@ -100,7 +100,7 @@ def run(engine: Scripted, view: Any = "persd") -> tuple[Lab, list[Student]]:
     budget = Budget(examples=len(POOL), updates=5, attempts=len(POOL))
     terms = Terms(CYCLES, budget, Train(), threads=1, device="cpu", batch=8, max_new_tokens=32, stop=(), cpu_s=1.0)
     lab = Lab(engine, terms, BASE, POOL, Anything(), index_of([]), 0)
-    students = list(train(lab, Config(view=view)))
+    students = list(train(lab, VARIANTS.get(view, Config())))
     assert len(students) == CYCLES
     return lab, students
 
