@@ -60,6 +60,18 @@ def corpus(n: int, seed: int) -> tuple[Example, ...]:
     )
 
 
+def teacher_corpus(n: int, seed: int) -> tuple[Example, ...]:
+    """Return what the embedded teacher with logits is trained on: all levels and operations alike, the oracle's style.
+
+    Only training behaviours occur.
+    """
+    drawn = pipelines(n, f"teacher {seed}", split="train")
+    return tuple(
+        Example(prompt(one), student_body(one, 0.0, random.Random()), level=one.level, origin="pipelines/teacher")
+        for one in drawn
+    )
+
+
 def student_body(pipeline: Pipeline, share: float, rng: random.Random) -> str:
     """Return the reference with a share of its lines in the second spelling."""
     return body(pipeline.steps, [rng.random() < share for _ in pipeline.steps])
@@ -101,17 +113,24 @@ def tokenizer() -> Any:
     It is a transformers `PreTrainedTokenizerFast`, a class whose import takes seconds and so waits until here.
     """
     from tokenizers import Tokenizer
+
+    return wrapped(Tokenizer.from_str(tokenizer_text()), POSITIONS)
+
+
+def wrapped(made: Any, positions: int, **more: str) -> Any:
+    """Return a tokenizer with the special tokens as transformers reads it."""
     from transformers import PreTrainedTokenizerFast
 
     pad, bos, eos = SPECIAL
     return PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer.from_str(tokenizer_text()),
+        tokenizer_object=made,
         pad_token=pad,
         bos_token=bos,
         eos_token=eos,
         padding_side="left",
-        model_max_length=POSITIONS,
+        model_max_length=positions,
         clean_up_tokenization_spaces=False,
+        **more,
     )
 
 
@@ -122,8 +141,7 @@ def create(name: str, folder: Path, seed: int) -> None:
             f"student={name}: no such embedded student{suggest(name, SIZES)}. There are {', '.join(SIZES)}."
         )
     import torch
-    from safetensors.torch import save_file
-    from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
+    from transformers import LlamaConfig, LlamaForCausalLM
 
     size, words = SIZES[name], tokenizer()
     ids: dict[str, Any] = {
@@ -148,11 +166,21 @@ def create(name: str, folder: Path, seed: int) -> None:
     with torch.random.fork_rng(devices=[]):  # the initialisation draws from the global generator: leave it as it was
         torch.manual_seed(seed)
         model = LlamaForCausalLM(config)
+    write_blank(model, words, folder)
+
+
+def write_blank(model: Any, words: Any, folder: Path) -> None:
+    """Write a model with random weights, its tokenizer and its settings of generation."""
+    from safetensors.torch import save_file
+    from transformers import GenerationConfig
+
     # Written by hand: save_pretrained draws a progress bar over the command's own display.
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: tensor.float().contiguous() for name, tensor in model.state_dict().items()}
-    del weights["lm_head.weight"]  # tied to the embeddings
+    if model.config.tie_word_embeddings:
+        del weights["lm_head.weight"]
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    config.save_pretrained(folder)
-    GenerationConfig(do_sample=False, **ids).save_pretrained(folder)
+    model.config.save_pretrained(folder)
+    names = ("pad_token_id", "bos_token_id", "eos_token_id")
+    GenerationConfig(do_sample=False, **{one: getattr(words, one) for one in names}).save_pretrained(folder)
     words.save_pretrained(folder)
