@@ -3,8 +3,10 @@
     python bench/parity.py --data DATA [--quick] [--only NAME] [--workers N] [--json]
 
 DATA holds completions/NAME.samples.jsonl.gz and, beside it, NAME.BENCHMARK.verdicts.jsonl.gz for each benchmark that
-the samples answer. Completions are judged as they stand, with the recorded evaluators' limit of ten seconds, here of
-CPU time. `--quick` takes sets of up to 200 samples. What each difference comes from is told in docs/benchmarks.md."""
+the samples answer. Completions are judged as `harness eval` judges them by default (extractor=none), with the recorded
+evaluators' limit of ten seconds, here of CPU time. `--quick` takes sets of up to 200 samples. What each difference
+comes from is told in docs/benchmarks.md.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +21,7 @@ from typing import Any
 
 from harness.benchmarks.base import Benchmark
 from harness.benchmarks.registry import load
+from harness.samples import problem_id
 from harness.sandbox import Limits, Program, Sandbox
 from harness.types import Problem
 
@@ -71,21 +74,17 @@ def sets(folder: Path, largest: int | None, only: str) -> Iterator[Set]:
 
 @cache
 def benchmark_of(name: str, data: Path) -> tuple[Benchmark, dict[str, Problem]]:
-    benchmark = load(WHOLE.get(name, name), data=data)
+    benchmark = load(WHOLE.get(name, name), data=data, extractor="none")
     return benchmark, {one.id: one for one in benchmark.problems}
-
-
-def program(problem: Problem, completion: str) -> Program:
-    """Return what the official evaluator runs: HumanEval's prompt and completion; MBPP's text as it stands."""
-    head = problem.prompt if problem.source.startswith("humaneval") else ""
-    return Program(head + completion, problem.entry_point, problem.checks, head, problem.id)
 
 
 def compared(one: Set, data: Path, sandbox: Sandbox) -> tuple[int, list[Difference]]:
     """Return how many samples pass here, and those whose verdict is not the recorded one."""
-    _, by_id = benchmark_of(one.benchmark, data)
-    problems = [by_id.get(str(sample["task_id"])) or by_id[f"Mbpp/{sample['task_id']}"] for sample in one.samples]
-    programs = (program(problem, sample["completion"]) for problem, sample in zip(problems, one.samples, strict=True))
+    benchmark, by_id = benchmark_of(one.benchmark, data)
+    names = [problem_id(sample["task_id"], by_id) for sample in one.samples]
+    texts = (sample["completion"] for sample in one.samples)
+    pairs = (benchmark.judged(by_id[str(name)], text) for name, text in zip(names, texts, strict=True))
+    programs = (Program(source, one.entry_point, one.checks, one.prompt, one.id, LIMIT_S) for one, source in pairs)
     passed, found = 0, list[Difference]()
     for place, verdict in sandbox.judge(programs):
         sample = one.samples[place]

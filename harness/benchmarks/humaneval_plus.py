@@ -24,14 +24,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from harness.benchmarks import base, plus
-from harness.benchmarks.truths import Truth, truths
-from harness.programs import assemble
-from harness.store.keys import Json
+from harness.benchmarks import base, examples, plus
+from harness.benchmarks.truths import Truth
 from harness.types import Problem
 
 VERSION = 1
-RELEASE = plus.Release("HumanEvalPlus", "v0.1.10", "42526ec0e7d5f3ee0b06d6ced98f8c8bae3d76519151bfb3d36f79010645bd7f")
+RELEASE = plus.Release(
+    "HumanEvalPlus",
+    "v0.1.10",
+    sha256="42526ec0e7d5f3ee0b06d6ced98f8c8bae3d76519151bfb3d36f79010645bd7f",
+    truths="0cf56237270638109e1ef50da025f69b4a292823460187b364d02c0631e9be4c",
+)
 SPLITS: tuple[str, ...] = ()
 NAME = "humaneval+"
 
@@ -48,22 +51,17 @@ CPU_S = {
 
 def problems(data: Path | None = None) -> tuple[Problem, ...]:
     """Return all problems, in the release's order; DataError if the file is missing or not the pinned one."""
-    return loaded(data)[0]
+    return loaded(data).problems
 
 
-def loaded(data: Path | None) -> tuple[tuple[Problem, ...], str]:
-    """Return the problems and the hash of their expected values."""
-    rows = plus.rows("benchmark=humaneval+", RELEASE, data)
-    inputs = [plus.inputs_of(row, list) for row in rows]
-    questions = [plus.question(row, own) for row, own in zip(rows, inputs, strict=True)]
-    values, made = truths(RELEASE.title, questions)
-    found = [problem_from(*one) for one in zip(rows, inputs, values, strict=True)]
-    return tuple(found), made
+def loaded(data: Path | None) -> plus.Loaded:
+    """Return the problems, where their data was found, and what decides them."""
+    return plus.load("benchmark=humaneval+", RELEASE, data, lambda row: plus.inputs_of(row, list), problem_from, CPU_S)
 
 
 def problem_from(row: dict[str, Any], inputs: tuple[Any, ...], values: list[Truth]) -> Problem:
     """Make a problem of a row, its inputs and the values expected for them."""
-    shown = base.shown_examples(row["prompt"], row["entry_point"])
+    shown = examples.shown_examples(row["prompt"], row["entry_point"])
     return Problem(
         id=row["task_id"],
         prompt=row["prompt"],
@@ -75,19 +73,7 @@ def problem_from(row: dict[str, Any], inputs: tuple[Any, ...], values: list[Trut
     )
 
 
-def prompt(problem: Problem, style: base.Style) -> str:
-    """Return what a student is given."""
-    return base.prompt_text(problem, style)
-
-
-def extract(problem: Problem, completion: str) -> str:
-    """Return the program that is judged: the completion continues the prompt."""
-    return assemble(problem, completion)
-
-
 def benchmark(split: str, *, size: int | None, data: Path | None, style: base.Style, draw: base.Draw) -> base.Benchmark:
     """Return the benchmark; it has no splits and one size."""
     del split, size, draw
-    found, made = loaded(data)
-    pinned: list[Json] = [RELEASE.sha256, made, {**CPU_S}]
-    return base.build("humaneval+", VERSION, found, style=style, rule="evalplus", max_new_tokens=512, pinned=pinned)
+    return plus.benchmark("humaneval+", VERSION, loaded(data), style)

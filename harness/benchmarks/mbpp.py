@@ -26,8 +26,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness.benchmarks import base
-from harness.programs import assemble, completion_of
+from harness.benchmarks import base, examples, sources
+from harness.benchmarks.extractors import behind_header
+from harness.programs import completion_of
 from harness.syntax import function_named, tree_of
 from harness.types import Check, Problem, Script
 
@@ -35,26 +36,27 @@ VERSION = 1
 DATA_HASH = "617f6ebec652e031765d5a06323b77e672fd4e95b9e816ffb7a36de26d28a181"
 URL = "https://raw.githubusercontent.com/google-research/google-research/master/mbpp/mbpp.jsonl"
 HUB = "google-research-datasets/mbpp"
+HUB_SPLITS = ("prompt", "test", "validation", "train")
+PUBLISHED = sources.Published(("mbpp/mbpp.jsonl", "mbpp.jsonl"), DATA_HASH, URL, HUB, "full", HUB_SPLITS)
 ERRATA = dict.fromkeys(("Mbpp/341", "Mbpp/480"), "the tests hang on the order of a set")
 SPLITS = {"test": (11, 510), "train": (601, 974), "validation": (511, 600), "prompt": (1, 10), "all": (1, 974)}
 
 
 def problems(split: str = "test", data: Path | None = None) -> tuple[Problem, ...]:
     """Return the problems of a split by id; DataError if the file is missing or not the pinned one."""
-    where, rows = rows_of(data)
-    base.check_hash(where, rows, DATA_HASH, f"Fetch {URL}")
+    return loaded(split, data)[1]
+
+
+def loaded(split: str, data: Path | None) -> tuple[str, tuple[Problem, ...]]:
+    """Return where the data was found, and the problems of a split."""
+    where, rows = sources.rows_of("benchmark=mbpp", PUBLISHED, data)
+    return where, tuple(problem_from(row, f"mbpp:{split}") for row in within(rows, split))
+
+
+def within(rows: list[Any], split: str) -> list[Any]:
+    """Return the rows of a split."""
     first, last = SPLITS[split]
-    return tuple(problem_from(row, f"mbpp:{split}") for row in rows if first <= row["task_id"] <= last)
-
-
-def rows_of(data: Path | None) -> tuple[str, list[Any]]:
-    """Return where the rows were found, and the rows: the data folder's file, else what lies in the hub's cache."""
-    if base.data_folder(data) is None:
-        rows = base.from_hub(HUB, "full", ("prompt", "test", "validation", "train"))
-        if rows is not None:
-            return f"hub:{HUB}", sorted(rows, key=lambda row: row["task_id"])
-    path = base.find_file("benchmark=mbpp", ("mbpp/mbpp.jsonl", "mbpp.jsonl"), data, URL)
-    return str(path), base.read_lines(path, f"Fetch {URL} anew.")
+    return [row for row in rows if first <= row["task_id"] <= last]
 
 
 def problem_from(row: dict[str, Any], source: str) -> Problem:
@@ -67,7 +69,7 @@ def problem_from(row: dict[str, Any], source: str) -> Problem:
     function = function_named(tree, name)
     assert function is not None, name
     header = given_classes(tree, [setup, *tests]) + header_of(function, f"{row['text'].strip()}\n\n{tests[0].strip()}")
-    shown = base.asserted_example(tests[0], name)
+    shown = examples.asserted_example(tests[0], name)
     problem = Problem(
         id=f"Mbpp/{row['task_id']}" if isinstance(row["task_id"], int) else str(row["task_id"]),
         prompt=header,
@@ -84,7 +86,7 @@ def solved(problem: Problem, code: str) -> Problem:
 
     A reference that no body can hold stands whole behind the header, whose name it defines again.
     """
-    return replace(problem, reference=completion_of(problem, code) or base.behind_header(code))
+    return replace(problem, reference=completion_of(problem, code) or behind_header(code))
 
 
 def header_of(function: ast.FunctionDef, text: str) -> str:
@@ -119,17 +121,13 @@ def docstring(text: str) -> str:
     return f'    """{lines.lstrip()}\n    """\n'
 
 
-def prompt(problem: Problem, style: base.Style) -> str:
-    """Return what a student is given."""
-    return base.prompt_text(problem, style)
-
-
-def extract(problem: Problem, completion: str) -> str:
-    """Return the program that is judged: the completion, a body or a whole program, continues the prompt."""
-    return assemble(problem, completion)
-
-
 def benchmark(split: str, *, size: int | None, data: Path | None, style: base.Style, draw: base.Draw) -> base.Benchmark:
     """Return a split, whole."""
     del size, draw
-    return base.build(f"mbpp:{split}", VERSION, problems(split, data), style=style, rule="asserts", max_new_tokens=512)
+    where, found = loaded(split, data)
+    return of_asserts(f"mbpp:{split}", VERSION, found, style, where)
+
+
+def of_asserts(name: str, version: int, problems: tuple[Problem, ...], style: base.Style, where: str) -> base.Benchmark:
+    """Put problems in MBPP's way together: judged by asserts, samples are whole programs."""
+    return base.build(name, version, problems, style=style, rule="asserts", max_new_tokens=512, whole=True, where=where)

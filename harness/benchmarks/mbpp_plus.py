@@ -26,19 +26,28 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness.benchmarks import base, mbpp, plus
-from harness.benchmarks.truths import Truth, truths
-from harness.programs import assemble
-from harness.store.keys import Json
+from harness.benchmarks import base, examples, mbpp, plus
+from harness.benchmarks.truths import Truth
 from harness.syntax import function_named, tree_of
 from harness.types import Problem
 
 VERSION = 1
 RELEASES = {
-    "v0.2.0": plus.Release("MbppPlus", "v0.2.0", "b54e762755248ca411b523c917fa9f93c07b5ff2966bf60b3917b853926a3dad"),
-    "v0.1.0": plus.Release("MbppPlus", "v0.1.0", "a855b9de667baea8e2f8aa61f898767a7336872208a85222b35622545e819fe9"),
+    "v0.2.0": plus.Release(
+        "MbppPlus",
+        "v0.2.0",
+        sha256="b54e762755248ca411b523c917fa9f93c07b5ff2966bf60b3917b853926a3dad",
+        truths="abac1f994de178d0826aa87d411b9250ed564832a81e676ea3f3cb23f087e81d",
+    ),
+    "v0.1.0": plus.Release(
+        "MbppPlus",
+        "v0.1.0",
+        sha256="a855b9de667baea8e2f8aa61f898767a7336872208a85222b35622545e819fe9",
+        truths="eac41dfabe83b971a2e8964ee54bd3043442981fda49e745ae598c3eda05c955",
+    ),
 }
 NAMES = {"mbpp+": "v0.2.0", "mbpp+v0.1.0": "v0.1.0"}
+NAME_OF = {version: name for name, version in NAMES.items()}
 SPLITS: tuple[str, ...] = ()
 ERRATA = {
     "Mbpp/164": "any answer passes: the reference, which forgets a divisor, is known to be wrong",
@@ -51,14 +60,14 @@ NEEDED_S = {10.0: (84, 255, 300, 389, 583, 589, 592), 15.0: (123, 603), 20.0: (2
 CPU_S = {f"Mbpp/{number}": seconds for seconds, numbers in NEEDED_S.items() for number in numbers}
 
 
-def loaded(version: str, data: Path | None) -> tuple[tuple[Problem, ...], str]:
-    """Return a release's problems and the hash of their expected values."""
-    release = RELEASES[version]
-    rows = plus.rows("benchmark=mbpp+", release, data)
-    inputs = [kept(row["task_id"], plus.inputs_of(row, arguments(row["task_id"]))) for row in rows]
-    questions = [plus.question(row, own) for row, own in zip(rows, inputs, strict=True)]
-    values, made = truths(f"{release.title}-{version}", questions)
-    return tuple(problem_from(*one) for one in zip(rows, inputs, values, strict=True)), made
+def loaded(version: str, data: Path | None) -> plus.Loaded:
+    """Return a release's problems, where their data was found, and what decides them."""
+    return plus.load(f"benchmark={NAME_OF[version]}", RELEASES[version], data, inputs_of, problem_from, CPU_S)
+
+
+def inputs_of(row: dict[str, Any]) -> tuple[tuple[Any, ...], ...]:
+    """Return a problem's inputs with the types that JSON lacks."""
+    return kept(row["task_id"], plus.inputs_of(row, arguments(row["task_id"])))
 
 
 def kept(name: str, inputs: tuple[tuple[Any, ...], ...]) -> tuple[tuple[Any, ...], ...]:
@@ -69,7 +78,7 @@ def problem_from(row: dict[str, Any], inputs: tuple[Any, ...], values: list[Trut
     """Make a problem of a row, its inputs and the values expected for them."""
     name, code = row["entry_point"], row["canonical_solution"]
     text = row["prompt"].strip().removeprefix('"""').removesuffix('"""').strip()
-    example = base.asserted_example(text[text.rfind("\nassert") + 1 :], name)
+    example = examples.asserted_example(text[text.rfind("\nassert") + 1 :], name)
     function = function_named(tree_of(code), name)
     assert function is not None, name
     problem = Problem(
@@ -84,23 +93,10 @@ def problem_from(row: dict[str, Any], inputs: tuple[Any, ...], values: list[Trut
     return mbpp.solved(problem, "\n".join(code.splitlines()) + "\n")
 
 
-def prompt(problem: Problem, style: base.Style) -> str:
-    """Return what a student is given."""
-    return base.prompt_text(problem, style)
-
-
-def extract(problem: Problem, completion: str) -> str:
-    """Return the program that is judged: the completion, a body or a whole program, continues the prompt."""
-    return assemble(problem, completion)
-
-
 def benchmark(split: str, *, size: int | None, data: Path | None, style: base.Style, draw: base.Draw) -> base.Benchmark:
     """Return a release, whole."""
     del size, draw
-    found, made = loaded(split, data)
-    name = next(name for name, version in NAMES.items() if version == split)
-    pinned: list[Json] = [RELEASES[split].sha256, made, {**CPU_S}]
-    return base.build(name, VERSION, found, style=style, rule="evalplus", max_new_tokens=512, pinned=pinned)
+    return plus.benchmark(NAME_OF[split], VERSION, loaded(split, data), style, whole=True)
 
 
 # --- arguments ----------------------------------------------------------------------------------------------------

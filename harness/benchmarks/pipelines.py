@@ -14,7 +14,6 @@ from pathlib import Path
 
 from harness.benchmarks import base
 from harness.errors import DataError
-from harness.programs import assemble
 from harness.types import Problem
 from harness.world import pool
 
@@ -35,17 +34,8 @@ def problems(size: int | None = None, draw: base.Draw = base.draw_now) -> tuple[
     return found
 
 
-def prompt(problem: Problem, style: base.Style) -> str:
-    """Return what a student is given."""
-    return base.prompt_text(problem, style)
-
-
-def extract(problem: Problem, completion: str) -> str:
-    """Return the program that is judged: the completion continues the prompt."""
-    return assemble(problem, completion)
-
-
 def benchmark(split: str, *, size: int | None, data: Path | None, style: base.Style, draw: base.Draw) -> base.Benchmark:
     """Return `size` problems."""
     del split, data
-    return base.build("pipelines", VERSION, problems(size, draw), style=style, rule="strict", max_new_tokens=96)
+    found = problems(size, draw)
+    return base.build("pipelines", VERSION, found, style=style, rule="strict", max_new_tokens=96, where="made here")

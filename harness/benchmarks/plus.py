@@ -8,21 +8,22 @@ the added inputs does; equal inputs of a problem are called once.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import marshal
 import os
-import zlib
+import platform
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from harness.benchmarks import base
-from harness.benchmarks.truths import Question, Truth
+from harness.benchmarks import base, sources
+from harness.benchmarks.truths import Question, Truth, truths
 from harness.errors import DataError
-from harness.types import Check, Plain, Rule
+from harness.store.keys import Json
+from harness.types import Check, Plain, Problem, Rule
 
 SOURCE = "https://github.com/evalplus/{}_release/releases/download/{}/{}-{}.jsonl.gz"
 TOLERANCES: dict[float, Rule] = {0: "evalplus", 1e-6: "evalplus-1e-6", 1e-4: "evalplus-1e-4"}
@@ -50,6 +51,7 @@ class Release:
     title: str  # as in the file's name: HumanEvalPlus
     version: str
     sha256: str  # of the unpacked text
+    truths: str  # sha256 of the expected values, as its references compute them
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -57,24 +59,77 @@ class Release:
         return (f"evalplus/{stem}.gz", f"evalplus/{stem}", f"{stem}.gz", stem)
 
 
-def rows(what: str, release: Release, data: Path | None) -> list[dict[str, Any]]:
-    """Return the rows of a release, from the data folder or EvalPlus's own cache; DataError unless it is the pinned."""
+@dataclass(frozen=True)
+class Loaded:
+    """A release's problems, where its data was found, and what decides them."""
+
+    problems: tuple[Problem, ...]
+    where: str
+    pinned: list[Json]
+
+
+def load(
+    what: str,
+    release: Release,
+    data: Path | None,
+    inputs: Callable[[dict[str, Any]], tuple[tuple[Plain, ...], ...]],
+    problem: Callable[[dict[str, Any], tuple[tuple[Plain, ...], ...], list[Truth]], Problem],
+    cpu_s: dict[str, float],
+) -> Loaded:
+    """Load a release: `inputs` makes a row's arguments, `problem` a problem of a row, its inputs and their values.
+
+    Raises DataError if the file is missing, or it or the values expected are not the pinned ones.
+    """
+    where, found = rows(what, release, data)
+    asked = [inputs(row) for row in found]
+    values, made = truths(
+        f"{release.title}-{release.version}",
+        [question(row, own) for row, own in zip(found, asked, strict=True)],
+    )
+    if not pinned(release.truths, made):
+        raise DataError(
+            f"{what}: the values that its references return here have sha256 {made}, this version expects "
+            f"{release.truths}. Python {sys.version.split()[0]} on {platform.machine()} computes another value; scores "
+            "would not be comparable. Use CPython 3.11 on x86-64 or arm64, and report this with both numbers."
+        )
+    made_of = tuple(problem(*one) for one in zip(found, asked, values, strict=True))
+    return Loaded(made_of, where, [release.sha256, made, {**cpu_s}])
+
+
+def benchmark(name: str, version: int, found: Loaded, style: base.Style, *, whole: bool = False) -> base.Benchmark:
+    """Put a release together as a benchmark."""
+    return base.build(
+        name,
+        version,
+        found.problems,
+        style=style,
+        rule="evalplus",
+        max_new_tokens=512,
+        whole=whole,
+        where=found.where,
+        pinned=found.pinned,
+    )
+
+
+def rows(what: str, release: Release, data: Path | None) -> tuple[str, list[dict[str, Any]]]:
+    """Return where a release was found, data folder or EvalPlus's own cache, and its rows.
+
+    Raises DataError unless it is the pinned one.
+    """
     url = SOURCE.format(release.title.lower(), release.version, release.title, release.version)
     own = own_cache() / release.names[-1]
-    path = own if own.is_file() and base.data_folder(data) is None else base.find_file(what, release.names, data, url)
-    content = path.read_bytes()
-    try:
-        text = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: the gzip data is damaged or cut off ({error}). Fetch {url} anew.") from None
+    path = sources.find(release.names, data) or (own if own.is_file() else None)
+    if path is None:
+        raise sources.missing(what, release.names, data, url, str(own))
+    text = sources.unpacked(path, f"Fetch {url} anew.")
     found = hashlib.sha256(text).hexdigest()
-    if not pinned(release, found):
+    if not pinned(release.sha256, found):
         raise DataError(f"{path}: the text has sha256 {found}, this version expects {release.sha256}. Fetch {url}.")
-    return [json.loads(line) for line in text.splitlines() if line.strip()]
+    return str(path), [json.loads(line) for line in text.splitlines() if line.strip()]
 
 
-def pinned(release: Release, found: str) -> bool:
-    return found == release.sha256
+def pinned(expected: str, found: str) -> bool:
+    return found == expected
 
 
 def own_cache() -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,22 @@ from harness.benchmarks import base, humaneval, mbpp
 from harness.errors import DataError, suggest
 from harness.programs import is_program
 from harness.syntax import defines, function_named, parse, plain, tree_of
-from harness.types import Problem
+from harness.types import Problem, Script
 
 VERSION = 1
 TOLD = 10  # errors of a file that are told at once
 HUMANEVAL_FIELDS = ("task_id", "prompt", "entry_point", "canonical_solution", "test")
 MBPP_FIELDS = ("task_id", "text", "code", "test_list")
+MAY_LACK = ("canonical_solution", "test")  # of HumanEval's fields, in a pool of training problems
 
 
 def benchmark(path: Path, style: base.Style) -> base.Benchmark:
     """Return the problems of a JSONL file as a benchmark, named by its file and known by its content."""
     found = tuple(from_file(path, "benchmark"))
-    return base.build(path.stem, VERSION, found, style=style, rule="tests", max_new_tokens=512)
+    whole = all(isinstance(one.checks, Script) and one.checks.style == "asserts" for one in found)  # in MBPP's fields
+    return base.build(
+        path.stem, VERSION, found, style=style, rule="tests", max_new_tokens=512, whole=whole, where=str(path)
+    )
 
 
 def from_file(path: Path, key: str) -> list[Problem]:
@@ -32,17 +37,21 @@ def from_file(path: Path, key: str) -> list[Problem]:
     except OSError as error:
         near = suggest(path.name, [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else [])
         raise DataError(f"{key}={path}: cannot be read ({error.strerror}){near}.") from None
-    return gather(path.name, ((f"{path}:{number}", line) for number, line in enumerate(lines, start=1) if line.strip()))
+    located = ((f"{path}:{number}", line) for number, line in enumerate(lines, start=1) if line.strip())
+    return gather(path.name, located, pool=key == "problems")
 
 
-def gather(source: str, rows: Iterator[tuple[str, Any]]) -> list[Problem]:
-    """Make problems of located rows; DataError tells what is wrong with them, up to ten of them."""
+def gather(source: str, rows: Iterator[tuple[str, Any]], *, pool: bool = True) -> list[Problem]:
+    """Make problems of located rows; DataError tells what is wrong with them, up to ten of them.
+
+    In a pool of training problems a row in HumanEval's fields may lack its test and its solution.
+    """
     found: list[Problem] = []
     wrong: list[str] = []
     places: dict[str, str] = {}
     for place, content in rows:
         try:
-            problem = problem_of(content, source)
+            problem = problem_of(content, source, pool=pool)
         except (ValueError, RecursionError) as error:
             wrong.append(f"{place}: {error}")
             continue
@@ -58,7 +67,7 @@ def gather(source: str, rows: Iterator[tuple[str, Any]]) -> list[Problem]:
     return found
 
 
-def problem_of(content: Any, source: str) -> Problem:
+def problem_of(content: Any, source: str, *, pool: bool = False) -> Problem:
     """Make a problem of a row, or of its JSON; ValueError says what is wrong with it."""
     if isinstance(content, bytes):
         try:
@@ -70,6 +79,8 @@ def problem_of(content: Any, source: str) -> Problem:
     if not isinstance(content, dict):
         raise ValueError(f"found a {type(content).__name__}, expected an object.")
     row: dict[str, Any] = content
+    if pool and {"prompt", "entry_point"} <= row.keys():
+        row = {**dict.fromkeys(MAY_LACK), **row}
     lacking = {fields: [key for key in fields if key not in row] for fields in (HUMANEVAL_FIELDS, MBPP_FIELDS)}
     fields = min(lacking, key=lambda one: len(lacking[one]))
     if lacking[fields]:
@@ -82,19 +93,21 @@ def problem_of(content: Any, source: str) -> Problem:
 
 def like_humaneval(row: dict[str, Any], source: str) -> Problem:
     """Check a row in HumanEval's fields and make a problem of it."""
+    given = {key: value for key, value in row.items() if value is not None or key not in MAY_LACK}
     for key in HUMANEVAL_FIELDS:
-        if not isinstance(row[key], str) or not row[key].strip():
+        if key in given and (not isinstance(row[key], str) or not row[key].strip()):
             raise ValueError(f"{key} is {row[key]!r:.60}, expected text.")
     if not row["prompt"].endswith("\n"):
         raise ValueError("prompt does not end in a newline, so a completion cannot follow it.")
     head = parse(row["prompt"]) or parse(row["prompt"] + "    pass\n")
     if head is None or function_named(head, row["entry_point"]) is None:
         raise ValueError(f"prompt does not hold the header of the entry point {row['entry_point']!r}.")
-    if not is_program(row["prompt"] + row["canonical_solution"]):
+    if "canonical_solution" in given and not is_program(row["prompt"] + row["canonical_solution"]):
         raise ValueError("prompt + canonical_solution is not a program. A solution continues the prompt.")
-    if not plain(row["test"]) or not defines(row["test"], "check"):
+    if "test" in given and (not plain(row["test"]) or not defines(row["test"], "check")):
         raise ValueError("test does not define check(candidate).")
-    return humaneval.problem_from(row, source)
+    found = humaneval.problem_from({**row, **{key: row[key] or "" for key in MAY_LACK}}, source)
+    return found if "test" in given else replace(found, checks=())
 
 
 def like_mbpp(row: dict[str, Any], source: str) -> Problem:

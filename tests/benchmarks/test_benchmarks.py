@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 import ast
+import doctest
 import json
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
-from harness.benchmarks import base, humaneval, mbpp, mbpp_sanitized, pipelines
-from harness.benchmarks.registry import available, extracted, load
+from harness.benchmarks import base, examples, humaneval, mbpp, mbpp_sanitized, pipelines, sources
+from harness.benchmarks.registry import available, load, modules
 from harness.errors import ConfigError, DataError
 from harness.programs import assemble, cut_at, is_program
 from harness.types import Check, Problem, Script
@@ -33,6 +33,11 @@ def test_names_that_no_file_can_have_are_served() -> None:
     assert not [name for name in available() if "_" in name]
 
 
+def test_what_states_no_splits_is_no_benchmark() -> None:
+    assert {"humaneval", "mbpp", "gsm8k"} <= set(modules())
+    assert not {"base", "registry", "rows", "plus", "truths", "prove", "sources"} & set(modules())
+
+
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r"benchmark=humanevel: .*did you mean humaneval\?.*pipelines"):
         load("humanevel")
@@ -44,7 +49,7 @@ def test_an_unknown_split_is_answered_with_the_nearest() -> None:
 
 
 def test_an_unknown_style_is_an_error() -> None:
-    with pytest.raises(ConfigError, match="header, chat"):
+    with pytest.raises(ConfigError, match="completion, instruct, few-shot"):
         base.build("x", 1, (), style="char", rule="strict", max_new_tokens=1)  # type: ignore[arg-type]
 
 
@@ -181,20 +186,10 @@ def test_sanitized_tests_get_their_imports() -> None:
     assert isinstance(problem.checks, Script) and problem.checks.text.startswith("import math\n")
 
 
-@pytest.mark.parametrize(("name", "rows"), [("mbpp:train", 374), ("mbpp-sanitized", 427)])
-def test_data_in_the_hubs_cache_serves_as_the_file_does(monkeypatch: pytest.MonkeyPatch, name: str, rows: int) -> None:
-    data = data_folder()
-    monkeypatch.delenv("HARNESS_DATA")
-    module = mbpp if name.startswith("mbpp:") else mbpp_sanitized
-    found = module.rows_of(data)[1]
-    monkeypatch.setattr(base, "from_hub", lambda name, configuration, splits: found[::-1])
-    assert len(load(name).problems) == rows
-    assert load(name).digest == load(name, data=data).digest
-
-
 def test_without_a_folder_or_the_hubs_cache_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HARNESS_DATA", raising=False)
-    with pytest.raises(DataError, match=r"no data folder was given.*HARNESS_DATA.*https://"):
+    monkeypatch.setattr(sources, "from_hub", lambda *_: None)
+    with pytest.raises(DataError, match=r"no data folder was given, and openai/gsm8k is not.*HARNESS_DATA.*https://"):
         load("gsm8k")
 
 
@@ -225,36 +220,56 @@ def test_a_file_with_faults_is_refused_with_its_lines(tmp_path: Path) -> None:
 
 def test_a_header_completion_continues_the_prompt() -> None:
     problem = of_function("    return x\n")
-    found = base.build("b", 1, (problem,), style="header", rule="strict", max_new_tokens=10)
+    found = base.build("b", 1, (problem,), style="completion", rule="strict", max_new_tokens=10)
     assert found.prompt(problem) == problem.prompt
-    assert extracted(found, problem, "    return x\n") == problem.prompt + "    return x\n"
+    assert found.program(problem, "    return x\n") == problem.prompt + "    return x\n"
 
 
 def test_a_chat_answer_is_read_from_its_fence() -> None:
     problem = of_function("    return x\n", prompt='import math\ndef f(x):\n    """Do it."""\n')
-    found = base.build("b", 1, (problem,), style="chat", rule="strict", max_new_tokens=10)
+    found = base.build("b", 1, (problem,), style="instruct", rule="strict", max_new_tokens=10)
     assert problem.prompt.strip() in found.prompt(problem) and found.stop == ()
     names: dict[str, object] = {}
     answer = "Sure:\n```python\nfrom __future__ import annotations\ndef f(x):\n    return math.pi * x\n```"
-    exec(extracted(found, problem, answer), names)
+    exec(found.program(problem, answer), names)
     function = names["f"]
     assert callable(function) and function(2) == pytest.approx(6.2831853)
 
 
 @pytest.mark.parametrize("answer", ["I do not know.", "```python\ndef f(x):\n    return ["])
-def test_a_chat_answer_without_whole_code_is_an_empty_program(answer: str) -> None:
+def test_a_chat_answer_without_whole_code_is_no_program(answer: str) -> None:
     problem = of_function("    return x\n")
-    found = base.build("b", 1, (problem,), style="chat", rule="strict", max_new_tokens=10)
-    assert extracted(found, problem, answer) == ""
+    found = base.build("b", 1, (problem,), style="instruct", rule="strict", max_new_tokens=10)
+    program = found.program(problem, answer)
+    assert program == "" or not is_program(program)
 
 
 def test_stops_do_not_cut_a_reference() -> None:
     assert not [one.id for one in humaneval.problems() if cut_at(one.reference, base.STOPS) != one.reference]
 
 
-def test_every_style_has_a_prompt() -> None:
+def test_every_style_has_a_prompt_of_its_own() -> None:
     problem = of_function("    return x\n")
-    assert len({base.prompt_text(problem, style) for style in get_args(base.Style)}) == len(base.STYLES)
+    made = [base.build("b", 1, (problem,), style=style, rule="r", max_new_tokens=1) for style in base.STYLES]
+    assert len({one.prompt(problem) for one in made}) == len(made)
+
+
+def test_the_solved_examples_of_few_shot_prompts_do_what_they_say() -> None:
+    names: dict[str, object] = {}
+    exec(base.SHOTS.read_text("utf-8"), names)
+    tests = [test for one in names.values() if callable(one) for test in doctest.DocTestFinder().find(one, "shots")]
+    runner = doctest.DocTestRunner(verbose=False)
+    assert [runner.run(replace_globals(test, names)) for test in tests] == [doctest.TestResults(0, 1)] * 3
+
+
+def replace_globals(test: doctest.DocTest, names: dict[str, object]) -> doctest.DocTest:
+    test.globs = dict(names)
+    return test
+
+
+def test_a_benchmark_without_solved_examples_takes_no_few_shot_prompts() -> None:
+    with pytest.raises(ConfigError, match="no solved examples"):
+        base.build("b", 1, (), style="few-shot", rule="r", max_new_tokens=1, shots=None)
 
 
 # --- examples in texts --------------------------------------------------------------------------------------------
@@ -272,11 +287,11 @@ def test_every_style_has_a_prompt() -> None:
     ],
 )
 def test_examples_are_read_in_the_usual_spellings(text: str) -> None:
-    assert base.shown_examples(f"Text.\n    {text}\n", "f") == (Check(([1, 2], "a)"), 3, visible=True),)
+    assert examples.shown_examples(f"Text.\n    {text}\n", "f") == (Check(([1, 2], "a)"), 3, visible=True),)
 
 
 @pytest.mark.parametrize(
     "text", ["f(x) == 3", "g.f(1) == 3", "f(1) == 3 + 4", "f(1, k=2) == 3", "f(1) is small", "f(1) ==> a list"]
 )
 def test_what_is_no_example_is_not_read_as_one(text: str) -> None:
-    assert base.shown_examples(text, "f") == ()
+    assert examples.shown_examples(text, "f") == ()

@@ -74,24 +74,27 @@ def test_what_is_printed_does_not_count() -> None:
     assert found == bodies
 
 
-def test_solved_examples_stand_before_a_prompt_to_be_continued_and_are_right() -> None:
-    found = base.build(
-        "b", 1, (gsm8k.problem_from(ROW, "test", 0),), style="header", rule="r", max_new_tokens=1, lead="x"
-    )
-    assert found.prompt(found.problems[0]) == "x" + found.problems[0].prompt
-    examples = ["def solution():" + one for one in gsm8k.EXAMPLES.read_text("utf-8").split("def solution():")[1:]]
+def put(style: base.Style) -> base.Benchmark:
+    problems = (gsm8k.problem_from(ROW, "test", 0),)
+    return base.build("b", 1, problems, style=style, rule="r", max_new_tokens=1, shots=gsm8k.EXAMPLES)
+
+
+def test_solved_examples_stand_before_a_few_shot_prompt_and_are_right() -> None:
+    text = gsm8k.EXAMPLES.read_text("utf-8")
+    found = put("few-shot")
+    assert found.prompt(found.problems[0]) == text + found.problems[0].prompt
+    examples = ["def solution():" + one for one in text.split("def solution():")[1:]]
     assert [value_of(one) for one in examples] == [86, 10, 21, pytest.approx(66), 20, 444, 36, 12]
 
 
-def test_a_chat_model_gets_the_question_alone() -> None:
-    problem = gsm8k.problem_from(ROW, "test", 0)
-    found = base.build("b", 1, (problem,), style="chat", rule="r", max_new_tokens=1, lead="x")
-    assert found.prompt(problem) == base.prompt_text(problem, "chat")
+@pytest.mark.parametrize("style", ["completion", "instruct"])
+def test_other_styles_get_the_question_alone(style: base.Style) -> None:
+    found = put(style)
+    assert found.prompt(found.problems[0]) == base.prompt_text(found.problems[0], style)
 
 
 def test_solved_examples_are_part_of_the_digest() -> None:
-    with_, without = (base.build("b", 1, (), style="header", rule="r", max_new_tokens=1, lead=x) for x in ("x", ""))
-    assert with_.digest != without.digest
+    assert put("few-shot").digest != put("completion").digest
 
 
 def test_other_data_is_refused(tmp_path: Path) -> None:

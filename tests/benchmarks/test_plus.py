@@ -32,11 +32,11 @@ def own_cache(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, t
 
 def few(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, release: plus.Release, numbers: set[str]) -> Path:
     """Return a data folder whose release holds some problems only."""
-    whole = plus.rows("test", release, data_folder())
+    _, whole = plus.rows("test", release, data_folder())
     text = "".join(json.dumps(row) + "\n" for row in whole if row["task_id"].partition("/")[2] in numbers)
     (tmp_path / "evalplus").mkdir()
     (tmp_path / release.names[0]).write_bytes(gzip.compress(text.encode()))
-    monkeypatch.setattr(plus, "pinned", lambda release, found: True)
+    monkeypatch.setattr(plus, "pinned", lambda expected, found: True)
     return tmp_path
 
 
@@ -137,6 +137,15 @@ def test_a_cache_that_cannot_be_written_costs_time_only(monkeypatch: pytest.Monk
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "file"))
     assert truths.truths("t", [Question("def f(): return 1", "f", ((),))])[0] == [[Truth(1)]]
+
+
+def test_references_that_return_other_values_than_the_pinned_ones_are_noticed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    data = few(monkeypatch, tmp_path, humaneval_plus.RELEASE, {"0"})
+    monkeypatch.setattr(plus, "pinned", lambda expected, found: expected != humaneval_plus.RELEASE.truths)
+    with pytest.raises(DataError, match=r"return here have sha256 [0-9a-f]{64}, this version expects 0cf56237"):
+        humaneval_plus.problems(data)
 
 
 def test_a_large_answer_is_kept_as_its_digest_but_not_one_of_floats() -> None:
@@ -272,4 +281,5 @@ def test_the_installed_packages_own_copy_is_used_where_no_folder_is_named(
     (tmp_path / "evalplus").mkdir()
     with gzip.open(data / release.names[0]) as packed, (tmp_path / "evalplus" / release.names[-1]).open("wb") as out:
         shutil.copyfileobj(packed, out)
-    assert len(plus.rows("test", release, None)) == 378
+    where, rows = plus.rows("test", release, None)
+    assert len(rows) == 378 and where.startswith(str(tmp_path))
