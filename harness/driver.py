@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from harness import catalog
-from harness.base import student_folder
+from harness.base import check_logits, student_folder
 from harness.benchmarks.base import Benchmark
-from harness.benchmarks.registry import load
 from harness.compare import UNTRAINED, benchmarks_of, data_folder, teacher_of
-from harness.config import Command, Run
+from harness.config import Cell, Command, Run
 from harness.engine import StepEngine
-from harness.errors import ConfigError, HarnessError, SandboxError, UsageError
+from harness.errors import ConfigError, HarnessError, SandboxError, TrainingError, UsageError
 from harness.executors import local
-from harness.problems import check_spec
+from harness.lab import schedule_of
+from harness.problems import check_spec, lacking_problems
 from harness.programs import assemble
+from harness.prompting import asked, style_warning
+from harness.resolve import build
 from harness.runs import RunFolder
 from harness.sandbox import Level, Sandbox, selftest
+from harness.store.cache import cache_folder
 from harness.store.database import Store
 from harness.store.rows import row_from_json
 from harness.teachers.base import Teacher
+from harness.teachers.requests import KINDS
 from harness.types import Row
 
 
@@ -54,20 +59,30 @@ def check(command: Command) -> None:
     run = command.run
     problems: list[str] = []
     looks: list[Callable[[], object]] = [
-        lambda: serves(teacher_of(run), run.recipe, run.problems),
-        lambda: student_folder(run),
+        lambda: demand(command, teacher_of(run)),
+        lambda: style_warning(run, student_folder(run)),
+        lambda: check_keys(run),
+        *((lambda: check_logits(run, teacher_of(run)),) if asks_logits(command) else ()),
         lambda: check_spec(run.problems, data=data_folder(run)),
         lambda: check_device(run.device),
+        lambda: check_training(run),
         # One problem shows that a generated benchmark can be had; a fixed one is read whole whatever the size.
-        *((lambda name=name: load(name, size=1, data=data_folder(run))) for name in run.benchmark),
+        *((lambda name=name: asked(name, run, size=1)) for name in run.benchmark),
     ]
     for look in looks:
         try:
             look()
         except UsageError as err:
-            problems.append(str(err))
+            problems += err.problems if isinstance(err, ConfigError) else (str(err),)
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError(tuple(dict.fromkeys(problems)))
+
+
+def check_keys(run: Run) -> None:
+    """Raise ConfigError for keys of `harness eval`, which would be ignored here."""
+    wrong = [key for key, given in (("rule", run.rule != "own"), ("workers", run.workers != 0)) if given]
+    if wrong:
+        raise ConfigError([f"{key}: it belongs to harness eval; a comparison does not take it." for key in wrong])
 
 
 def check_device(device: str) -> None:
@@ -78,14 +93,53 @@ def check_device(device: str) -> None:
             raise ConfigError("device=cuda: torch sees no CUDA device here. Say device=cpu.")
 
 
-def serves(teacher: Teacher, recipes: Sequence[str], source: str) -> None:
-    for name in recipes:
-        lacking = set(catalog.find(name).requests) - teacher.serves(source)
-        if lacking:
-            raise ConfigError(
-                f"recipe={name}: it asks the teacher to {', '.join(sorted(lacking))}, which teacher={teacher.name} "
-                f"cannot for problems={source}. Choose another teacher or recipe."
-            )
+def check_training(run: Run) -> None:
+    """Raise ConfigError for settings of the trainer that cannot be, or that need what is not installed."""
+    try:
+        schedule_of(run.train, run.threads, run.device, (run.budget.updates,))
+    except TrainingError as err:
+        raise ConfigError(f"train: {err}.") from err
+    if run.train.lora.rank and importlib.util.find_spec("peft") is None:
+        raise ConfigError("train.lora.rank: needs peft. Install it: pip install 'distil-harness[lora]'.")
+    for name in run.report_to:
+        if importlib.util.find_spec(name) is None:
+            raise ConfigError(f"report_to={name}: not installed. Install it: pip install {name}.")
+
+
+LOGITS = "logits"  # what a recipe needs if it learns from a teacher's distributions
+
+
+def asks_logits(command: Command) -> bool:
+    """Tell whether a cell of the command, as it is configured, learns from a teacher's distributions."""
+    return any(LOGITS in needs_of(cell) for cell in command.cells)
+
+
+def needs_of(cell: Cell) -> tuple[str, ...]:
+    """Return what a cell needs as it is configured: kinds of requests, logits, checks, references."""
+    recipe = catalog.find(cell.recipe)
+    return recipe.needs(build(type(recipe.config), dict(cell.config), []))
+
+
+def demand(command: Command, teacher: Teacher) -> None:
+    """Raise ConfigError with every cell that needs what the teacher cannot do or the problems do not have."""
+    source = command.run.problems
+    without = lacking_problems(source, data=data_folder(command.run))
+    wrong: dict[str, None] = {}
+    for cell in command.cells:
+        needed = set(needs_of(cell))
+        asked = sorted(needed & set(KINDS) - teacher.serves(source))
+        if asked:
+            wrong[
+                f"recipe={cell.label}: it asks the teacher to {', '.join(asked)}, which teacher={teacher.name} cannot "
+                f"for problems={source}. Choose another teacher or recipe."
+            ] = None
+        for what in sorted(needed & without.keys()):
+            wrong[
+                f"recipe={cell.label}: it needs problems with {what}, and {without[what]} of problems={source} have "
+                "none. Add them to the file, or choose a recipe without that need: harness list recipes."
+            ] = None
+    if wrong:
+        raise ConfigError(tuple(wrong))
 
 
 def sandbox_level(command: Command) -> tuple[Level, tuple[str, ...]]:
@@ -126,7 +180,7 @@ def compare(command: Command, folder: RunFolder, level: str, watch: Watch) -> Ou
     jobs = [
         local.Job(
             "harness.cell",
-            {"words": command.words, "cell": number, "level": level},
+            {"words": command.words, "cell": number, "level": level, "sharing": min(workers(command), len(numbers))},
             folder.path / "logs" / f"cell{number + 1}.log",
         )
         for number in numbers
@@ -147,9 +201,10 @@ def compare(command: Command, folder: RunFolder, level: str, watch: Watch) -> Ou
             )
     for place, events in found.items():
         expected = len(run.benchmark) * (run.cycles if place else 1)
-        if len(events) != expected:
+        whole = sum("step" not in event["row"]["protocol"] for event in events)  # further steps beside
+        if whole != expected:
             raise HarnessError(
-                f"{names[place]}: it ended with {len(events)} of {expected} rows. See {jobs[place].errors}; a recipe "
+                f"{names[place]}: it ended with {whole} of {expected} rows. See {jobs[place].errors}; a recipe "
                 "must not end its process."
             )
     outcome = gather(found, folder.path)
@@ -212,4 +267,5 @@ def environment(threads: int) -> dict[str, str | None]:
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "PYTHONHASHSEED": "0",
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # what deterministic sums on a GPU need
+        "TORCHINDUCTOR_CACHE_DIR": str(cache_folder() / "torchinductor"),  # or torch leaves a folder in /tmp
     }

@@ -12,13 +12,13 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from harness import codec
-from harness.config import Judging
+from harness.config import Generating, Judging
 from harness.content import checks_hash
 from harness.errors import SandboxError
 from harness.sandbox import Limits, Program, Sandbox
@@ -27,14 +27,21 @@ from harness.store.database import Record, Store
 from harness.store.faults import told
 from harness.store.keys import Json, digest
 from harness.store.steps import Payload, Step
-from harness.students.decoding import Decoding
+from harness.students.decoding import Decoding, Generation
 from harness.teachers.base import Teacher
+from harness.teachers.composed import Composed
+from harness.teachers.model import ModelTeacher
+from harness.teachers.replay import ReplayedOracle
 from harness.teachers.requests import Answer, Request, request_key
 from harness.training.objective import Objective
 from harness.training.schedule import Schedule
 from harness.types import Problem, Sample, Student, TrainingSet, Verdict
 
+if TYPE_CHECKING:
+    from harness.students.served import Served
+
 # Code versions: raise one when the same inputs would give another result. A golden test forces it.
+SCORES = 1
 ANSWERS, SAMPLES, VERDICTS, CHECKPOINT = 1, 1, 2, 1
 
 
@@ -61,6 +68,10 @@ class Engine(Protocol):
 
     def judge(self, pairs: Sequence[tuple[Problem, str]], cpu_s: float) -> tuple[list[Verdict], list[Record]]: ...
 
+    def score(
+        self, student: Student, pairs: Sequence[tuple[str, str]], batch: int
+    ) -> tuple[list[list[float]], list[Record]]: ...
+
     def fit(
         self, student: Student, data: TrainingSet, objective: Objective, schedule: Schedule, seed: int
     ) -> tuple[list[Student], list[dict[str, Any]], Record]: ...
@@ -77,6 +88,8 @@ class StepEngine:
         *,
         threads: int = 1,
         device: str = "cpu",
+        report_to: tuple[str, ...] = (),
+        generation: Generating | None = None,
         progress: Callable[[Progress], None] = lambda event: None,
     ) -> None:
         self.store = store
@@ -84,20 +97,29 @@ class StepEngine:
         self.level = level
         self.threads = threads
         self.device = device
+        self.report_to = report_to
+        self.generation = generation or Generating()
         self.progress = progress
         self.folders: dict[str, Path] = {}  # students that are not artifacts of the store: weights → folder
         self.resources = ExitStack()
         self.sandbox: Sandbox | None = None
         self.loaded: tuple[str, Any] | None = None
+        self.server: tuple[str, Served] | None = None
 
     def __enter__(self) -> StepEngine:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self.unload()
         self.resources.close()
 
     def run(
-        self, step: Step, items: Sequence[Json], compute: steps.Compute, weigh: Sequence[int] | None = None
+        self,
+        step: Step,
+        items: Sequence[Json],
+        compute: steps.Compute,
+        weigh: Sequence[int] | None = None,
+        committed: Callable[[list[str]], None] = lambda keys: None,
     ) -> list[Record]:
         """Run one step; `weigh` says how many units each item stands for in the progress display."""
         units = sum(weigh) if weigh else 0
@@ -105,12 +127,20 @@ class StepEngine:
         def done(n: int, total: int) -> None:
             self.progress(Progress(step.kind, round(n * units / total) if units else n, units or total))
 
-        return steps.run(self.store, step, items, compute, done)
+        return steps.run(self.store, step, items, compute, done, committed)
 
     def ask(self, teacher: Teacher, requests: Sequence[Request], seed: int) -> tuple[list[Answer], list[Record]]:
+        if isinstance(teacher, Composed):
+            return teacher.ask(requests, lambda member, own: self.ask(member, own, seed))
+        if isinstance(teacher, ModelTeacher):  # its steps are calls, and one answer may take several
+            return teacher.ask(self.run, requests, seed)
         step = Step("answers", ANSWERS, {"teacher": teacher.name, "version": teacher.version, "seed": seed})
 
         def compute(todo: list[int]) -> Iterator[tuple[int, Payload]]:
+            if isinstance(teacher, ReplayedOracle):
+                for index in todo:
+                    yield index, teacher.payload(step.key(request_key(requests[index])), requests[index])
+                return
             for position, answer in teacher.answer([requests[index] for index in todo], seed):
                 yield todo[position], codec.answer_to_json(answer)
 
@@ -133,14 +163,15 @@ class StepEngine:
             "device": self.device,
             "libraries": libraries(),
         }
+        if self.generation.backend != "transformers":
+            named = self.generation
+            shared["generation"] = [named.backend, *([named.command, named.options] if named.backend == "vllm" else [])]
 
         def compute(todo: list[int]) -> Iterator[tuple[int, Payload]]:
-            from harness.students.engine import generate
-
-            loaded = self.load(student)
+            generate = self.generator(student)
             for number in todo:
                 rows = chunks[number]
-                made = generate(loaded, [texts[row] for row in rows], decoding, [seeds[row] for row in rows])
+                made = generate([texts[row] for row in rows], decoding, [seeds[row] for row in rows])
                 yield number, {"samples": [[one.text, one.finish_reason, one.tokens] for one in made]}
 
         items: list[Json] = [
@@ -156,6 +187,65 @@ class StepEngine:
             found.append([Sample(key, index, *one) for index, one in enumerate(own)])
         return found, records
 
+    def score(
+        self, student: Student, pairs: Sequence[tuple[str, str]], batch: int
+    ) -> tuple[list[list[float]], list[Record]]:
+        """Return log q (nats) of every token of each (prompt, completion), the end token last."""
+        order = sorted(range(len(pairs)), key=lambda row: (len("".join(pairs[row])), pairs[row]))
+        chunks = [order[start : start + batch] for start in range(0, len(order), batch)]
+        shared: Json = {
+            "weights": student.weights,
+            "threads": self.threads,
+            "device": self.device,
+            "libraries": libraries(),
+        }
+
+        def compute(todo: list[int]) -> Iterator[tuple[int, Payload]]:
+            from harness.students.engine import score
+
+            loaded = self.load(student)
+            for number in todo:
+                scored = score(loaded, [pairs[row] for row in chunks[number]])
+                yield number, {"logp": [[*one] for one in scored]}
+
+        items: list[Json] = [[list(pairs[row]) for row in rows] for rows in chunks]
+        records = self.run(Step("scores", SCORES, shared), items, compute, [len(rows) for rows in chunks])
+        found: dict[int, list[float]] = {}
+        for rows, record in zip(chunks, records, strict=True):
+            found.update(zip(rows, record.payload["logp"], strict=True))
+        return [found[row] for row in range(len(pairs))], records
+
+    def generator(self, student: Student) -> Callable[[Sequence[str], Decoding, Sequence[int]], list[Generation]]:
+        """Return what answers a batch of prompts by the student, as `generation.backend` says."""
+        if self.generation.backend == "vllm":
+            return self.serve(student).generate
+        if self.generation.backend == "continuous":
+            from harness.students.continuous import generate as at_once
+
+            return partial(at_once, self.load(student))
+        from harness.students.engine import generate
+
+        return partial(generate, self.load(student))
+
+    def serve(self, student: Student) -> Served:
+        """Return the server of a student, started if it is not the last one; only one runs at a time."""
+        if self.server is None or self.server[0] != student.weights:
+            from harness.students.served import Served
+
+            self.unload()
+            log = self.store.artifacts.root / "logs" / f"serve-{student.weights[:12]}.log"
+            named = self.generation
+            server = Served(self.folder(student), named.command, named.options, log, named.start_s)
+            self.server = (student.weights, server)
+        return self.server[1]
+
+    def unload(self) -> None:
+        """Let go of the student at hand: what comes next may need the memory."""
+        self.loaded = None
+        if self.server is not None:
+            self.server[1].close()
+            self.server = None
+
     def load(self, student: Student) -> Any:
         """Return the student's model and tokenizer, keeping only the last one loaded."""
         if self.loaded is None or self.loaded[0] != student.weights:
@@ -167,6 +257,12 @@ class StepEngine:
 
     def folder(self, student: Student) -> Path:
         return self.folders.get(student.weights) or self.store.artifacts.path(student.weights)
+
+    def teacher_folder(self, objective: Objective) -> Path | None:
+        """Return where the weights lie whose distributions an objective names, if it uses any."""
+        if objective.soft is None or not objective.uses_teacher or not objective.soft.teacher:
+            return None
+        return self.folder(Student("teacher", objective.soft.teacher))
 
     def judge(self, pairs: Sequence[tuple[Problem, str]], cpu_s: float) -> tuple[list[Verdict], list[Record]]:
         """Return the verdict of each (problem, whole program) on the problem's checks, within `cpu_s` CPU seconds."""
@@ -217,12 +313,14 @@ class StepEngine:
             "objective": objective_key(objective),
             "schedule": schedule.key(),
             "seed": seed,
-            "libraries": libraries(),
+            "libraries": libraries() if schedule.lora is None else libraries() | version_of("peft"),
         }
 
         def compute(todo: list[int]) -> Iterator[tuple[int, Payload]]:
             from harness.training.trainer import fit
 
+            if self.device != "cpu":
+                self.unload()
             with told(self.store.artifacts.root):
                 work = self.store.artifacts.work(step.key(item))
                 marks = fit(
@@ -233,8 +331,10 @@ class StepEngine:
                     seed,
                     lambda update: work / "marks" / str(update),
                     lambda done, total: self.progress(Progress("checkpoint", done, total)),
+                    teacher_folder=self.teacher_folder(objective),
                     bases=lambda weights: self.folder(Student(student.name, weights)),
                     work=work,
+                    report_to=self.report_to,
                 )
             kept: list[Json] = []
             for mark in marks:
@@ -247,6 +347,8 @@ class StepEngine:
                         "examples": mark.examples,
                         "losses": {**mark.losses},
                         "shares": {**mark.shares},
+                        "own_texts": mark.own_texts,
+                        "own_tokens": mark.own_tokens,
                         "micro_batches": mark.micro_batches,
                     }
                 )
@@ -262,7 +364,19 @@ class StepEngine:
 @cache
 def libraries() -> dict[str, Json]:
     """Return the versions of what computes a number, without a patch level: another one may move its last bits."""
-    return {name: ".".join(metadata.version(name).split(".")[:2]) for name in ("torch", "transformers", "tokenizers")}
+    versions: dict[str, Json] = {}
+    for name in ("torch", "transformers", "tokenizers"):
+        versions |= version_of(name)
+    return versions
+
+
+@cache
+def version_of(package: str) -> dict[str, Json]:
+    """Return a package's version without its patch level, by its name; nothing where it is not installed."""
+    try:
+        return {package: ".".join(metadata.version(package).split(".")[:2])}
+    except metadata.PackageNotFoundError:
+        return {}
 
 
 def objective_key(objective: Objective) -> Json:

@@ -9,21 +9,39 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
+from harness.complexity import Halstead
 from harness.config import Budget, Train
 from harness.decontaminate import Index
 from harness.engine import Engine
 from harness.errors import BudgetError, TeacherError
+from harness.feedback import feedback, repair_prompt
 from harness.novelty import novel
 from harness.programs import assemble, completion_of, remainder, same_ast, strip_comments
+from harness.ranges import in_range
+from harness.staging import (
+    SHARES,
+    Curriculum,
+    Cut,
+    Metric,
+    Replay,
+    Scheme,
+    allot,
+    grade,
+    staged,
+    stages_of,
+    visits,
+)
 from harness.store.database import Record
 from harness.store.keys import digest
 from harness.students.decoding import Decoding
+from harness.syntax import normal_form
 from harness.teachers.base import Teacher
 from harness.teachers.mutate import mutate
+from harness.teachers.parsing import judged
 from harness.teachers.requests import (
     FAULTS,
     Answer,
@@ -32,43 +50,85 @@ from harness.teachers.requests import (
     Judge,
     Mode,
     Pose,
+    Rate,
     Refine,
     Request,
     Solve,
+    Tests,
     request_key,
     rubric_total,
 )
-from harness.training.objective import Margin, Objective
+from harness.teachers.scoring import REPLY_TOKENS, Scores, heuristic, question, reply
+from harness.training.objective import (
+    CONTRASTS,
+    Contrast,
+    Dpo,
+    Infonce,
+    Margin,
+    Objective,
+    Orpo,
+    Simpo,
+    Soft,
+    Unlikelihood,
+)
+from harness.training.on_policy import own_updates
 from harness.training.schedule import Lora, Schedule
-from harness.types import Example, Problem, Sample, Spent, Student, TrainingSet, Verdict
+from harness.types import Check, Example, Problem, Sample, Spent, Student, Text, TrainingSet, Verdict
 
 __all__ = [  # what a recipe may import from here
+    "CONTRASTS",
     "FAULTS",
+    "SHARES",
     "Answer",
+    "Contrast",
     "Corrupt",
+    "Curriculum",
+    "Cut",
+    "Dpo",
     "Example",
     "Fault",
+    "Halstead",
+    "Infonce",
     "Judge",
     "Lab",
     "Margin",
+    "Metric",
     "Mode",
     "Objective",
+    "Orpo",
     "Pose",
     "Problem",
+    "Rate",
     "Refine",
+    "Replay",
     "Sample",
+    "Scheme",
+    "Scores",
+    "Simpo",
+    "Soft",
     "Solve",
     "Spent",
     "Student",
+    "Text",
     "TrainingSet",
+    "Unlikelihood",
     "Verdict",
+    "allot",
     "completion_of",
+    "feedback",
+    "grade",
+    "heuristic",
+    "in_range",
     "mutate",
+    "normal_form",
     "novel",
     "remainder",
+    "repair_prompt",
     "rubric_total",
     "same_ast",
+    "stages_of",
     "strip_comments",
+    "visits",
 ]
 
 
@@ -90,6 +150,32 @@ class Terms:
     cpu_s: float  # of a program on a training problem
 
 
+def schedule_of(
+    settings: Train, threads: int, device: str, marks: tuple[int, ...], restarts: tuple[int, ...] = ()
+) -> Schedule:
+    """Return the schedule of a fit that ends at the last of its marks; TrainingError for settings that cannot be."""
+    lora = settings.lora
+    return Schedule(
+        updates=marks[-1],
+        batch=settings.batch,
+        learning_rate=settings.learning_rate,
+        warmup=settings.warmup,
+        final_ratio=settings.final_ratio,
+        max_tokens=settings.max_tokens,
+        threads=threads,
+        device=device,
+        marks=marks,
+        micro_batches=settings.micro_batches,
+        lora=Lora(lora.rank, lora.alpha, lora.targets) if lora.rank else None,
+        recompute=settings.recompute,
+        packing=settings.packing,
+        precision=settings.precision,
+        processes=settings.processes,
+        accelerate=settings.accelerate,
+        restarts=restarts,
+    )
+
+
 class Lab:
     """One cell's access to the engine: it counts what is spent and stops before the budget is exceeded."""
 
@@ -102,8 +188,10 @@ class Lab:
         teacher: Teacher,
         index: Index,
         seed: int,
+        logits: Callable[[], Student] | None = None,
     ) -> None:
         self._engine = engine
+        self._logits = logits  # makes or finds the model whose distributions can be learned, when one is first needed
         self._terms = terms
         self.student = student
         self._whole = {one.id: one for one in problems}  # with their references, which only the teacher may need
@@ -116,13 +204,18 @@ class Lab:
         self.notes: Counter[str] = Counter()  # what a recipe wants told: counts by name
         self.counted: set[str] = set()
         self.asked: set[str] = set()  # requests so far, kept where their number is limited
-        self.rows_fitted = 0
+        self.rows_fitted: set[str] = set()  # different examples so far
         self.updates_made = 0
 
     @property
     def cycles(self) -> int:
         """How many students the recipe is to yield."""
         return self._terms.cycles
+
+    @property
+    def batch(self) -> int:
+        """How many examples one optimiser step takes."""
+        return self._terms.train.batch
 
     @property
     def budget(self) -> Budget:
@@ -169,10 +262,12 @@ class Lab:
             found, records = self._engine.ask(self.teacher, [requests[row] for row in rows], seed)
             for row, answer, record in zip(rows, found, records, strict=True):
                 answers[row] = self._screen(answer)
+                if answer.fault and record.key not in self.counted:
+                    self.note(f"teacher answers {answer.fault}")
                 self._charge(
                     record,
                     Spent(
-                        teacher_calls=1,
+                        teacher_calls=answer.calls,
                         teacher_tokens_in=answer.tokens_in,
                         teacher_tokens_out=answer.tokens_out,
                         teacher_usd=answer.usd,
@@ -189,6 +284,34 @@ class Lab:
             self.note("answers without fitting code", len(fitted) - len(found))
         return found
 
+    def tested(self, problems: Sequence[Problem]) -> list[Problem]:
+        """Return the problems with checks; one without gets the teacher's example calls that its own answer satisfies.
+
+        Such checks tell a program that differs from the teacher's. A problem that is left without any is dropped.
+        """
+        bare = [one for one in problems if one.checks == ()]
+        if not bare:
+            return list(problems)
+        answers = self.ask([Tests(one) for one in bare])
+        calls = {one.id: answer.checks or () for one, answer in zip(bare, answers, strict=True)}
+        written = self.completions(bare, self.ask([Solve(one) for one in bare]))
+        tried = [(replace(one, checks=(check,)), text) for one, text in written for check in calls[one.id]]
+        held: dict[str, tuple[Check, ...]] = {}
+        for (one, _), verdict in zip(tried, self.judge(tried), strict=True):
+            if verdict.passed and isinstance(one.checks, tuple):
+                held[one.id] = (*held.get(one.id, ()), *one.checks)
+        if len(held) < len(bare):
+            self.note("new problems without tests, dropped", len(bare) - len(held))
+        own = [replace(one, checks=held.get(one.id, ())) if one.checks == () else one for one in problems]
+        return [one for one in own if one.checks != ()]
+
+    def references(self, problems: Sequence[Problem]) -> list[tuple[Problem, str]]:
+        """Return (problem, completion) of the problems that came with a solution of their own; count the others."""
+        found = [(one, whole.reference) for one in problems if (whole := self._whole.get(one.id)) and whole.reference]
+        if len(found) < len(problems):
+            self.note("problems without a solution of their own", len(problems) - len(found))
+        return found
+
     def _full(self, request: Request) -> Request:
         """Return the request with its problem's reference, which recipes do not see, put back."""
         if isinstance(request, Pose):
@@ -202,10 +325,12 @@ class Lab:
     def _screen(self, answer: Answer) -> Answer:
         if answer.problem is None:
             return answer
-        if not (reasons := self._index.hits(answer.problem)):
+        reasons = self._index.hits(answer.problem)
+        if reasons:
+            self.note("posed problems that stand in a benchmark")
+        if not reasons or self._index.keep:
             self._whole.setdefault(answer.problem.id, answer.problem)
             return replace(answer, problem=replace(answer.problem, reference=""))
-        self.note("posed problems that stand in a benchmark")
         return replace(answer, problem=None, reason=f"stands in a benchmark: {', '.join(reasons)}")
 
     # --- student and sandbox -------------------------------------------------------------------------------------
@@ -214,16 +339,35 @@ class Lab:
         self, student: Student, problems: Sequence[Problem], temperature: float = 0.0, top_p: float = 1.0
     ) -> list[Sample]:
         """Return one attempt of the student at each problem."""
-        self._allow("attempts", self.spent.student_samples + len(problems), self.budget.attempts)
-        decoding = Decoding(temperature, top_p, self._terms.max_new_tokens, self._terms.stop)
-        samples, records = self._engine.sample(
-            student, [(one.id, one.prompt) for one in problems], decoding, self.seed, self._terms.batch
-        )
+        return [own[0] for own in self.attempts(student, problems, 1, temperature, top_p)]
+
+    def attempts(
+        self,
+        student: Student,
+        problems: Sequence[Problem],
+        samples: int,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        draw: int = 0,
+    ) -> list[list[Sample]]:
+        """Return several attempts of the student at each problem; another `draw` gives others."""
+        self._allow("attempts", self.spent.student_samples + len(problems) * samples, self.budget.attempts)
+        decoding = Decoding(temperature, top_p, self._terms.max_new_tokens, self._terms.stop, samples)
+        prompts = [(one.id, one.prompt) for one in problems]
+        seed = int(digest([self.seed, draw])[:8], 16) if draw else self.seed
+        found, records = self._engine.sample(student, prompts, decoding, seed, self._terms.batch)
         for record in records:
             self._charge(record, Spent())
-        found = [own[0] for own in samples]
-        self.spent += Spent(student_samples=len(found), student_tokens=sum(one.tokens for one in found))
+        tokens = sum(one.tokens for own in found for one in own)
+        self.spent += Spent(student_samples=len(problems) * samples, student_tokens=tokens)
         return found
+
+    def logp(self, student: Student, pairs: Sequence[tuple[str, str]]) -> list[list[float]]:
+        """Return the student's log-probability (nats) of every token of each (prompt, completion), end token last."""
+        scores, records = self._engine.score(student, pairs, self._terms.batch)
+        for record in records:
+            self._charge(record, Spent())
+        return scores
 
     def judge(self, pairs: Sequence[tuple[Problem, str]]) -> list[Verdict]:
         """Run prompt + completion of each pair on the problem's own checks and return the verdicts in order."""
@@ -259,19 +403,51 @@ class Lab:
         examples: Sequence[Example],
         objective: Objective | None = None,
         order: Order = "shuffled",
+        restarts: tuple[int, ...] = (),
     ) -> Iterator[Student]:
         """Train once for all cycles' updates and yield the student at the end of each cycle's share.
 
         For recipes without a loop: as many updates as the others, evaluated at the same marks, under one
-        learning-rate schedule over all of them.
+        learning-rate schedule over all of them; or under several, the optimiser starting afresh after `restarts`.
         """
-        for at_mark, spent, seconds in self._train(student, examples, objective, order, cycles=self.cycles):
+        for at_mark, spent, seconds in self._train(student, examples, objective, order, self.cycles, restarts):
             self.spent += spent
             self.seconds += seconds
             yield at_mark
 
+    def train_scorer(self, labelled: Sequence[tuple[Problem, str, Sequence[float | None]]]) -> Student:
+        """Train a scoring model, from the untrained student, on attempts with their scores.
+
+        It takes a cycle's updates beside the student's; its tokens count as training tokens, its updates are noted.
+        """
+        examples = tuple(Example(question(one, text), reply(scores), origin="score") for one, text, scores in labelled)
+        updates = self.budget.updates
+        schedule = schedule_of(self._terms.train, self._terms.threads, self._terms.device, (updates,))
+        [scorer], [mark], record = self._engine.fit(
+            self.student, TrainingSet(examples), Objective(), schedule, self.seed
+        )
+        self._charge(record, Spent(training_tokens=mark["tokens"]))
+        self.note("updates of the scoring model", updates)
+        return scorer
+
+    def score(self, scorer: Student, pairs: Sequence[tuple[Problem, str]]) -> list[Scores | None]:
+        """Return a scoring model's scores of (problem, attempt); None where its reply holds none."""
+        decoding = Decoding(max_new_tokens=REPLY_TOKENS)
+        prompts = [(problem.id, question(problem, text)) for problem, text in pairs]
+        found, records = self._engine.sample(scorer, prompts, decoding, self.seed, self._terms.batch)
+        for record in records:
+            self._charge(record, Spent())
+        self.spent += Spent(student_tokens=sum(one.tokens for own in found for one in own))
+        return [judged(one.completion).scores for [one] in found]
+
     def _train(
-        self, student: Student, examples: Sequence[Example], objective: Objective | None, order: Order, cycles: int
+        self,
+        student: Student,
+        examples: Sequence[Example],
+        objective: Objective | None,
+        order: Order,
+        cycles: int,
+        restarts: tuple[int, ...] = (),
     ) -> list[tuple[Student, Spent, float]]:
         """Return the student after each of `cycles` shares of the updates, with what that share cost."""
         kept = self._screened(examples)
@@ -279,44 +455,68 @@ class Lab:
             self.note("cycles without examples", cycles)
             return [(student, Spent(), 0.0)] * cycles
         updates = self.budget.updates
-        self.rows_fitted += len(kept)
+        objective = self._with_teacher(objective or Objective(), updates * cycles)
+        self.rows_fitted |= {digest([one.prompt, one.completion, one.rejected]) for one in kept}
         self.updates_made += updates * cycles
-        self._allow("examples", self.rows_fitted, self.budget.examples)
+        self._allow("examples", len(self.rows_fitted), self.budget.examples)
         self._allow("updates", self.updates_made, updates)
         settings = self._terms.train
-        schedule = Schedule(
-            updates=updates * cycles,
-            batch=settings.batch,
-            learning_rate=settings.learning_rate,
-            warmup=settings.warmup,
-            final_ratio=settings.final_ratio,
-            max_tokens=settings.max_tokens,
-            threads=self._terms.threads,
-            device=self._terms.device,
-            marks=tuple(updates * (cycle + 1) for cycle in range(cycles)),
-            micro_batches=settings.micro_batches,
-            lora=Lora(settings.lora.rank, settings.lora.alpha, settings.lora.targets) if settings.lora.rank else None,
-            recompute=settings.recompute,
-        )
+        if settings.order != "none" and order == "shuffled":
+            rng = self.rng("order", self.updates_made)
+            kept = staged(kept, Curriculum(settings.order), updates * cycles, settings.batch, rng)
+            order = "as_given"
+        marks_at = tuple(updates * (cycle + 1) for cycle in range(cycles))
+        schedule = schedule_of(settings, self._terms.threads, self._terms.device, marks_at, restarts)
         data = TrainingSet(tuple(kept), order)
-        students, marks, record = self._engine.fit(student, data, objective or Objective(), schedule, self.seed)
+        students, marks, record = self._engine.fit(student, data, objective, schedule, self.seed)
         shares: list[tuple[Student, Spent, float]] = []
-        examples_so_far, tokens_so_far = 0, 0
+        counts, before = ("examples", "tokens", "own_texts", "own_tokens"), dict[str, Any]()
         for at_mark, mark in zip(students, marks, strict=True):
+            since = {name: mark.get(name, 0) - before.get(name, 0) for name in counts}
             spent = Spent(
                 updates=updates,
-                examples=mark["examples"] - examples_so_far,
-                training_tokens=mark["tokens"] - tokens_so_far,
+                examples=since["examples"],
+                training_tokens=since["tokens"],
+                student_samples=since["own_texts"],
+                student_tokens=since["own_tokens"],
             )
-            examples_so_far, tokens_so_far = mark["examples"], mark["tokens"]
+            before = mark
             shares.append((at_mark, spent, record.seconds / cycles))
         return shares
 
+    def _with_teacher(self, objective: Objective, updates: int) -> Objective:
+        """Return the objective with the weights whose distributions it learns, and the room of the student's own texts.
+
+        The share of updates on such texts is lowered to what is left of the budget of attempts, and that is told.
+        """
+        soft = objective.soft
+        if soft is None or not objective.uses_teacher:
+            return objective
+        if not soft.teacher:
+            if self._logits is None:
+                raise TeacherError(
+                    f"teacher={self.teacher.name} gives texts only, and this recipe learns from a teacher's "
+                    "distributions. Say logits=FOLDER, or take a recipe of texts (seqkd)."
+                )
+            soft = replace(soft, teacher=self._logits().weights)
+        own, batch = own_updates(updates, soft.on_policy), self._terms.train.batch
+        if own and self.budget.attempts:
+            left = max(0, self.budget.attempts * self.cycles - self.spent.student_samples) // batch
+            if left < own:
+                self.note("updates on own texts that the budget of attempts did not allow", own - left)
+                soft = replace(soft, on_policy=left / updates)
+        return replace(objective, soft=replace(soft, max_new_tokens=soft.max_new_tokens or self._terms.max_new_tokens))
+
     def _screened(self, examples: Sequence[Example]) -> list[Example]:
-        """Leave out examples whose code is a benchmark's; their problems were checked when they came in."""
-        kept = [one for one in examples if not self._index.holds_code(one.prompt + one.completion)]
-        if len(kept) < len(examples):
-            self.note("examples whose code stands in a benchmark", len(examples) - len(kept))
+        """Leave out examples that stand in a benchmark, and count them by how they matched."""
+        kept: list[Example] = []
+        self.note("examples checked against the benchmarks", len(examples))
+        for one in examples:
+            matches = self._index.of_example(one)
+            if matches:
+                self.note(f"examples: {matches[0]}")
+            if not matches or self._index.keep:
+                kept.append(one)
         return kept
 
     # --- accounts ------------------------------------------------------------------------------------------------

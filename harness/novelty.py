@@ -13,6 +13,7 @@ from harness.types import Problem
 from harness.world.grammar import SOURCE
 
 WORDS = re.compile(r"\w+|[^\w\s]")
+FEWEST = 4  # words of a written problem
 
 
 def words(problem: Problem) -> list[str]:
@@ -48,13 +49,13 @@ class Novelty:
             self.texts.append((len(text), Counter(text), text))
 
     def admit(self, problem: Problem) -> bool:
-        """Add `problem` and return True, unless it is too near to a known one."""
+        """Add `problem` and return True, unless it is too short or too near to a known one."""
         if problem.prompt in self.prompts:
             return False
         if self.limit < 1 and problem.source != SOURCE:
             text = words(problem)
             bag = Counter(text)
-            if any(self.alike(len(text), bag, text, *other) for other in self.texts):
+            if len(text) < FEWEST or any(self.alike(len(text), bag, text, *other) for other in self.texts):
                 return False
         self.add(problem)
         return True

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness import catalog
-from harness.base import BATCH
+from harness.base import BATCH, EMBEDDED, logits_source
 from harness.benchmarks.base import Benchmark
 from harness.compare import pool, teacher_of, terms
 from harness.config import Cell, Command
@@ -27,10 +27,12 @@ from harness.store.database import Record
 from harness.store.keys import Json, digest
 from harness.students.decoding import Decoding
 from harness.teachers.base import Teacher
-from harness.teachers.requests import Answer, Corrupt, Judge, Pose, Refine, Request, Solve, request_key
+from harness.teachers.estimate import Asked, asked
+from harness.teachers.requests import Answer, Corrupt, Judge, Pose, Rate, Refine, Request, Solve, Tests, request_key
 from harness.training.objective import Objective
+from harness.training.on_policy import own_updates
 from harness.training.schedule import Schedule
-from harness.types import Problem, Sample, Spent, Student, TrainingSet, Verdict
+from harness.types import Check, Problem, Sample, Spent, Student, TrainingSet, Verdict
 from harness.world.student import SIZES
 
 ATTEMPTS_PASS = 0.25  # share of the student's attempts assumed to pass
@@ -40,7 +42,7 @@ LONGEST_S = 60.0  # a recipe whose loop ends on real verdicts only would be rehe
 
 # Seconds of one unit on one core with the embedded student, measured on the default run; they set the proportions of
 # the progress display and the first guess of the time left. Real students move both by one common factor.
-UNIT_S = {"checkpoint": 0.045, "samples": 0.005, "verdicts": 0.004, "answers": 0.0007}
+UNIT_S = {"checkpoint": 0.045, "samples": 0.005, "scores": 0.001, "verdicts": 0.004, "answers": 0.0007}
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Forecast:
     units: dict[str, int]
     spent: Spent
     unknown: str = ""  # why the recipe could not be rehearsed
+    calls: dict[str, Asked] = dataclasses.field(default_factory=dict[str, Asked])  # of a language model, by content
 
     @property
     def seconds(self) -> float:
@@ -63,6 +66,7 @@ class Rehearsal:
     def __init__(self) -> None:
         self.units: Counter[str] = Counter()
         self.known: set[str] = set()
+        self.questions: dict[str, Asked] = {}
         self.began = time.monotonic()
 
     def record(self, kind: str, content: Json, units: int = 1) -> Record:
@@ -76,6 +80,8 @@ class Rehearsal:
         return Record(key, kind, {}, 0.0)
 
     def ask(self, teacher: Teacher, requests: Sequence[Request], seed: int) -> tuple[list[Answer], list[Record]]:
+        for request in requests:
+            self.questions.update(asked(teacher, request, seed))
         records = [self.record("answers", [seed, request_key(request)]) for request in requests]
         return [self.answer(request, record.key) for request, record in zip(requests, records, strict=True)], records
 
@@ -88,6 +94,10 @@ class Rehearsal:
             return replace(blank, code=f"{request.problem.prompt}    {FAULTY}\n")
         if isinstance(request, Judge):
             return replace(blank, scores=(2.0 * rng.random(), *(rng.random() for _ in range(4))))
+        if isinstance(request, Rate):
+            return replace(blank, scores=(10.0 * rng.random(), 10.0 * rng.random()))
+        if isinstance(request, Tests):
+            return replace(blank, checks=(Check((), None, "anything"),))
         assert isinstance(request, Pose), request
         text = " ".join(f"{rng.getrandbits(40):x}" for _ in range(8))
         problem = Problem(f"rehearsed/{key}", f'def f(x):\n    """{text}"""\n', "f", (), "", 1, "rehearsal")
@@ -109,6 +119,12 @@ class Rehearsal:
             verdicts.append(Verdict("passed" if passed else "wrong", "", None, 0, 1, 0.0, 0.0, 0, "rehearsal"))
         return verdicts, [self.record("verdicts", [problem.id, text, checks(problem)]) for problem, text in pairs]
 
+    def score(
+        self, student: Student, pairs: Sequence[tuple[str, str]], batch: int
+    ) -> tuple[list[list[float]], list[Record]]:
+        record = self.record("scores", [student.weights, [list(one) for one in pairs]], len(pairs))
+        return [[-1.0 - random.Random(text).random()] for _, text in pairs], [record]
+
     def fit(
         self, student: Student, data: TrainingSet, objective: Objective, schedule: Schedule, seed: int
     ) -> tuple[list[Student], list[dict[str, Any]], Record]:
@@ -121,6 +137,8 @@ class Rehearsal:
                 "update": mark,
                 "tokens": 0,
                 "examples": mark * schedule.batch,
+                "own_texts": schedule.batch * own_updates(mark, objective.own_texts),
+                "own_tokens": 0,
                 "losses": {},
             }
             for mark in schedule.all_marks
@@ -138,7 +156,7 @@ def forecast(command: Command, benchmarks: Sequence[Benchmark]) -> list[Forecast
     run = command.run
     evaluation = Counter[str]()
     for benchmark in benchmarks:
-        count = len(benchmark.problems) * run.decode.samples
+        count = len(benchmark.problems) * run.decode.samples * run.decode.steps
         evaluation.update({"samples": count, "verdicts": count})
     base = Counter({"checkpoint": -(-run.world.base_examples // BATCH)} if run.student in SIZES else {})
     pools: dict[int, tuple[Problem, ...]] = {}  # by seed: recipes share them
@@ -146,24 +164,32 @@ def forecast(command: Command, benchmarks: Sequence[Benchmark]) -> list[Forecast
     for cell in command.cells:
         try:
             if cell.seed not in pools:
-                pools[cell.seed] = pool(command, cell, list(benchmarks), lambda event: None)
-            units, spent = rehearse(command, cell, pools[cell.seed], list(benchmarks))
+                pools[cell.seed] = pool(command, cell, list(benchmarks), lambda event: None)[0]
+            units, spent, calls = rehearse(command, cell, pools[cell.seed], list(benchmarks))
         except (Exception, SystemExit) as err:  # a stand-in may be all that it cannot bear; the real run will tell
             found.append(Forecast(cell.name, {}, Spent(), unknown=f"{type(err).__name__}: {err}"))
             continue
         for _ in range(run.cycles):
             units.update(evaluation)
-        found.append(Forecast(cell.name, dict(units), spent))
+        found.append(Forecast(cell.name, dict(units), spent, calls=calls))
     return found
 
 
 def rehearse(
     command: Command, cell: Cell, problems: tuple[Problem, ...], benchmarks: list[Benchmark]
-) -> tuple[Counter[str], Spent]:
+) -> tuple[Counter[str], Spent, dict[str, Asked]]:
     recipe = catalog.find(cell.recipe)
     engine = Rehearsal()
     student = Student(command.run.student, "rehearsal")
-    lab = Lab(engine, terms(command.run), student, problems, teacher_of(command.run), index_of(benchmarks), cell.seed)
+    teacher = teacher_of(command.run, cell.recipe)
+
+    def logits() -> Student:
+        if logits_source(command.run, teacher) == EMBEDDED:
+            engine.record("checkpoint", "teacher with logits", -(-command.run.world.teacher_examples // BATCH))
+        return Student("teacher", "rehearsal's teacher")
+
+    index = index_of(benchmarks)
+    lab = Lab(engine, terms(command.run), student, problems, teacher, index, cell.seed, logits=logits)
     for _ in recipe.train(lab, build(type(recipe.config), dict(cell.config), [])):
         pass
-    return engine.units, lab.spent
+    return engine.units, lab.spent, engine.questions

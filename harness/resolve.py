@@ -18,6 +18,7 @@ from typing import Any, Literal
 from harness import catalog
 from harness.config import Cell, Command, Run
 from harness.errors import ConfigError, suggest
+from harness.teachers.settings import check as check_teaching
 
 
 def resolve(words: Sequence[str], *, need_recipe: bool = True) -> Command:
@@ -27,6 +28,10 @@ def resolve(words: Sequence[str], *, need_recipe: bool = True) -> Command:
     """
     problems: list[str] = []
     settings = parse(words, problems)
+    if "teacher" in settings:  # short for the one key that says who it is
+        if "teacher.name" in settings:
+            problems.append("teacher.name: given twice. Say teacher=NAME alone.")
+        settings["teacher.name"] = settings.pop("teacher")
     preset = one_word(settings.pop("preset", ["default"]), "preset", problems)
     tree = read_preset(preset, problems)
     run_words = {key: value for key, value in settings.items() if key.partition(".")[0] in run_keys()}
@@ -246,7 +251,7 @@ def combinations(recipe: catalog.Recipe, words: dict[str, list[Any]]) -> list[di
 
 def unknown(key: str, recipes: dict[str, catalog.Recipe]) -> str:
     known = [*run_keys(), "preset"]
-    for group in ("budget", "world", "train", "decode", "sandbox"):
+    for group in ("teacher", "budget", "world", "train", "decode", "sandbox"):
         known += [f"{group}.{one.name}" for one in dataclasses.fields(typing.get_type_hints(Run)[group])]
     for name, recipe in recipes.items():
         known += [f"{name}.{one.name}" for one in dataclasses.fields(recipe.config)]
@@ -262,19 +267,26 @@ ABOVE_ZERO = (
     "budget.updates",
     "world.test",
     "world.base_examples",
+    "world.teacher_examples",
     "train.batch",
     "train.learning_rate",
     "train.max_tokens",
+    "train.micro_batches",
+    "train.processes",
     "decode.samples",
     "decode.batch",
+    "generation.start_s",
+    "decode.steps",
     "sandbox.cpu_s",
     "sandbox.wall_s",
     "sandbox.memory_mb",
 )
 NOT_NEGATIVE = (
     "jobs",
+    "workers",
     "budget.attempts",
     "budget.teacher_calls",
+    "budget.teacher_usd",
     "train.warmup",
     "train.attempt_tokens",
     "decode.temperature",
@@ -300,6 +312,7 @@ def check(run: Run, problems: list[str], *, sampled: bool) -> None:
         problems.append(f"decode.top_p={run.decode.top_p}: expected above 0, at most 1.")
     if not 0 <= run.train.final_ratio <= 1:
         problems.append(f"train.final_ratio={run.train.final_ratio}: expected 0 to 1.")
+    problems += check_teaching(run.teacher)
     for name, given in (("recipe", run.recipe), ("seed", run.seed), ("benchmark", run.benchmark), ("k", run.k)):
         twice = sorted({str(one) for one in given if given.count(one) > 1})
         problems += [f"{name}={one}: given twice. Expected each value once." for one in twice]
@@ -314,6 +327,8 @@ def check(run: Run, problems: list[str], *, sampled: bool) -> None:
     for k in run.k:
         if k < 1 or (sampled and k > run.decode.samples):
             problems.append(f"k={k}: expected 1 to decode.samples={run.decode.samples}.")
+    if run.decode.steps > 1 and run.style == "instruct":
+        problems.append(f"decode.steps={run.decode.steps}: a repair continues a header. Say style=completion with it.")
     if run.decode.samples > 1 and run.decode.temperature == 0:
         problems.append(
             "decode.samples > 1 with decode.temperature=0 gives equal samples. Set decode.temperature=0.8, say."

@@ -17,7 +17,7 @@ from typing import Any
 
 from harness import __version__
 from harness.config import Command
-from harness.errors import StoreError
+from harness.errors import StoreError, suggest
 from harness.store.artifacts import hash_folder
 from harness.store.database import is_url
 from harness.store.faults import told
@@ -135,8 +135,9 @@ def read_facts(folder: Path) -> dict[str, Any]:
         run: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))["run"]
         return {**run, **json.loads((folder / "run.json").read_text(encoding="utf-8"))}
     except (OSError, ValueError, KeyError, TypeError) as err:
+        near = suggest(folder.name, [one.parent.name for one in folder.parent.glob("*/config.json")])
         raise StoreError(
-            f"{folder}: not the folder of a run ({err}). Expected a folder that `harness compare` wrote."
+            f"{folder}: not the folder of a run ({err}){near}. Expected a folder that `harness compare` wrote."
         ) from err
 
 

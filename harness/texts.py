@@ -3,42 +3,46 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import textwrap
 import typing
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import Any
 
 from harness import catalog
+from harness.base import student_folder
 from harness.benchmarks.registry import available
 from harness.config import Budget, Command, Run
 from harness.display import clock
-from harness.evaluate import Evaluation
 from harness.plan import ATTEMPTS_PASS, Forecast
+from harness.problems import GENERATED
+from harness.prompting import NOT_USED, RAW_CHAT, style_warning
 from harness.resolve import presets
-from harness.runs import read_facts
 from harness.sandbox import remedies
 from harness.sandbox.selftest import Trial
 from harness.sandbox.speed import Speed
 from harness.stats import power
+from harness.status import Status
 from harness.store.exchange import Cleaned, Moved
-from harness.store.rows import read_rows
+from harness.teachers.requests import KINDS
 from harness.types import Row
 from reports.checks import settings_label
 from reports.table import Table, build
 
+Facts = dict[str, Any]  # a run's keys and values
 DISCORDANT = 0.2  # share of problems on which two students differ, assumed before any is known
 
 
 def opening(command: Command, level: str, missing: Sequence[str]) -> Iterator[str]:
     """Yield what a command works with, before anything is spent."""
     run = command.run
-    size = f" of {run.cycles * run.budget.examples}" if run.problems == "pipelines" else ""
+    size = f" of {run.cycles * run.budget.examples}" if run.problems in GENERATED else ""
     yield f"student     {run.student} on {run.device}, {run.threads} thread(s) a cell"
-    yield f"teacher     {run.teacher}"
+    yield f"teacher     {run.teacher.label}"
     yield f"problems    {run.problems}{size}, seeds {', '.join(map(str, run.seed))}"
     yield f"benchmark   {', '.join(run.benchmark)}, pass@{','.join(map(str, run.k))} after each of {run.cycles} cycles"
+    if warning := style_warning(run, student_folder(run)):
+        yield f"warning     {warning}"
     yield f"budget      {budget_text(run.budget)}"
     yield f"sandbox     {level}"
     for one in missing:
@@ -98,7 +102,7 @@ def plan(command: Command, forecasts: Sequence[Forecast], workers: int, sizes: S
 
 def table_of(command: Command, rows: Sequence[Row], timings: Sequence[dict[str, Any]]) -> Table:
     run = command.run
-    return build(
+    table = build(
         rows,
         reference=run.reference,
         seconds=seconds_of(timings),
@@ -107,6 +111,16 @@ def table_of(command: Command, rows: Sequence[Row], timings: Sequence[dict[str, 
         command=f"harness compare {' '.join(command.words)}",
         notes=notes_of(rows),
     )
+    return dataclasses.replace(table, about=about(dataclasses.asdict(run)))
+
+
+def about(facts: Facts) -> dict[str, str]:
+    """Return what a run's results are of: student, teacher and training problems."""
+    teacher = facts["teacher"]
+    if not isinstance(teacher, str):  # a run of this version states all that its answers rest on
+        name, model = str(teacher["name"]), str(teacher.get("model", ""))
+        teacher = f"{name}:{model}" if model and ":" not in name else name
+    return {"student": str(facts["student"]), "teacher": teacher, "problems": str(facts["problems"])}
 
 
 ONE_PASS = (
@@ -127,50 +141,26 @@ def notes_of(rows: Sequence[Row]) -> list[str]:
         names = list(dict.fromkeys(name for row in own for name in row.notes))
         counts = [f"{name} {sum(row.notes.get(name, 0) for row in own) / len(own):.5g}" for name in names]
         found.append(f"{label}: {'; '.join(counts)}{' (mean of seeds)' if len(own) > 1 else ''}")
-    return found
+    if any(row.protocol.get("template") == NOT_USED for row in rows):
+        found.append(RAW_CHAT)
+    return [*found, *similarities(rows)]
 
 
-def table_of_folder(folder: Path) -> Table:
-    """Return the table of a finished run from its folder alone."""
-    rows, facts = read_rows(folder / "rows.jsonl"), read_facts(folder)
-    lines = (folder / "timings.jsonl").read_text(encoding="utf-8").splitlines()
-    seconds = seconds_of([json.loads(line) for line in lines])
-    budget = budget_text(Budget(**facts["budget"]))
-    return build(
-        rows,
-        reference=facts["reference"],
-        seconds=seconds,
-        ks=facts["k"],
-        budget=budget,
-        command=facts["command"],
-        notes=notes_of(rows),
-    )
+def similarities(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield the edit similarities of benchmarks whose answers are compared by character."""
+    last = {(row.benchmark, row.recipe, settings_label(row.settings), row.seed): row.similarity for row in rows}
+    for benchmark in dict.fromkeys(row.benchmark for row in rows if row.similarity is not None):
+        lines: dict[str, list[float]] = {}
+        for (name, recipe, settings, _), share in last.items():
+            if name == benchmark and share is not None:
+                lines.setdefault(f"{recipe} {settings}".strip(), []).append(100 * share)
+        told = "; ".join(f"{label} {sum(own) / len(own):.1f}" for label, own in lines.items())
+        yield f"{benchmark}: edit similarity 0 to 100, final cycle, mean of seeds: {told}"
 
 
 def seconds_of(timings: Sequence[dict[str, Any]]) -> dict[tuple[str, str, int | None], float]:
     """Return each cell's seconds at its last cycle: of the steps it needed, evaluation left out."""
     return {(one["recipe"], settings_label(one["settings"]), one["seed"]): one["seconds"] for one in timings}
-
-
-def evaluation(found: Evaluation) -> Iterator[str]:
-    """Yield how a file of completions scored, and all that the score depends on."""
-    asked = found.problems + len(found.missing)
-    yield f"{found.benchmark} v{found.version}: {found.samples} samples of {found.problems} of {asked} problems"
-    for k, one in found.pass_at_k.items():
-        interval = f"[{100 * one.low:.1f}, {100 * one.high:.1f}]"
-        yield f"  pass@{k:<4} {100 * one.value:5.1f} %  {interval}  95 % interval over problems"
-    for k, why in found.without.items():
-        yield f"  pass@{k:<4}     -    {why}"
-    yield f"  verdicts  {', '.join(f'{count} {status}' for status, count in found.statuses.items())}"
-    if found.in_process:
-        yield f"  {found.in_process} samples were tested inside the candidate's own process"
-    if found.missing:
-        shown = ", ".join(found.missing[:5]) + (", ..." if len(found.missing) > 5 else "")
-        yield f"  missing   {len(found.missing)} problems, not in the score: {shown}"
-    slow = found.slowest[:3]
-    yield f"  slowest   {'; '.join(f'{one.problem_id} {one.cpu_s:.2f} s CPU ({one.status})' for one in slow)}"
-    yield f"rule {found.rule}; isolation {found.level}; data {found.digest[:12]}"
-    yield f"Results: {found.results}"
 
 
 def moved(found: Moved) -> str:
@@ -184,6 +174,34 @@ def cleaned(found: Cleaned, dry: bool) -> str:
         f"{verb} {found.artifacts:,} checkpoints that no step refers to and {found.work:,} folders of unfinished fits: "
         f"{found.bytes / 2**20:,.1f} MiB"
     )
+
+
+def status(found: Status) -> Iterator[str]:
+    """Say how a run stands: who works on it, what each job does, what has been found and spent."""
+    yield f"command   {found.command}"
+    state = f"running, {found.holder}" if found.holder else "finished" if found.finished else "stopped before its end"
+    if found.holder and found.left:
+        state += f", {found.left} left"
+    yield f"state     {state}"
+    if found.began is not None and found.last is not None:
+        when = datetime.fromtimestamp(found.began, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        times = f", start {found.starts}" if found.starts > 1 else ""
+        yield f"begun     {when}{times}; last event {clock(found.last - found.began)} later"
+    for job in found.jobs:
+        doing = job.tally.doing() if job.code in (None, 0) else f"ended with code {job.code}"
+        if not found.holder and job.code is None:
+            doing = f"not ended; was at {doing}"
+        yield f"  {job.name}: {doing}"
+        for row in job.rows[-1:]:
+            rate = sum(row["correct"]) / (row["n"] * row["samples"])
+            spent = row["spent"]
+            yield f"    cycle {row['cycle']}: {row['benchmark']} pass@1 {100 * rate:.1f}"
+            yield (
+                f"    spent {spent['teacher_calls']:,} teacher calls, {spent['teacher_usd']:.2f} usd, "
+                f"{spent['updates']:,} updates"
+            )
+        if job.error:
+            yield f"    {job.error.strip().splitlines()[-1]}"
 
 
 def trials(found: Sequence[Trial]) -> Iterator[str]:
@@ -213,13 +231,44 @@ def speed(found: Speed) -> Iterator[str]:
     yield "Trivial programs, none judged from memory. Against other evaluators: python bench/sandbox.py"
 
 
-def listing() -> Iterator[str]:
-    """Yield recipes with their keys, benchmarks, presets and the run's keys with their defaults."""
+def listing(what: str = "") -> Iterator[str]:
+    """Yield recipes with their keys, benchmarks, presets and the run's keys with their defaults; or one of these."""
+    lists = {
+        "recipes": recipes,
+        "benchmarks": lambda: iter(available()),
+        "presets": lambda: iter(presets()),
+        "keys": lambda: (f"{key}={value}" for key, value in leaves(Run())),
+    }
+    yield from lists[what]() if what else everything()
+
+
+def recipes() -> Iterator[str]:
+    """Yield a line per recipe: its name, what it needs, what it is."""
+    for folder, names in catalog.names().items():
+        yield f"{folder + ':':<18}{'needs':<18} what it trains on"
+        for name in names:
+            recipe = catalog.find(name)
+            line = f"{name:<15} {needed(recipe.needs(recipe.config)):<18} {recipe.summary}"
+            yield from textwrap.wrap(line, 79, initial_indent="  ", subsequent_indent=" " * 37)
+    yield "text: teacher's answers; logits: its distributions; given: the problems' own"
+    yield "solutions; tests: checks that tell right programs from wrong ones"
+
+
+def needed(needs: Sequence[str]) -> str:
+    """Return what a recipe needs in short."""
+    kinds = set(needs) & set(KINDS)
+    words = {"logits": "logits", "references": "given", "checks": "tests"}
+    return "+".join([*(["text"] if kinds else []), *(word for key, word in words.items() if key in needs)]) or "-"
+
+
+def everything() -> Iterator[str]:
+    """Yield all lists, the recipes with their keys."""
     for folder, names in catalog.names().items():
         yield f"{folder}:"
         for name in names:
             recipe = catalog.find(name)
-            yield from textwrap.wrap(f"{name:<14}{recipe.summary}", 78, initial_indent="  ", subsequent_indent=" " * 16)
+            line = f"{name:<13} {recipe.summary}"
+            yield from textwrap.wrap(line, 78, initial_indent="  ", subsequent_indent=" " * 16)
             yield from wrapped(f"{key}={value}" for key, value in leaves(recipe.config))
     yield "benchmarks:"
     yield f"  {', '.join(available())}"

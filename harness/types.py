@@ -69,13 +69,21 @@ class Script:
 
 
 @dataclass(frozen=True)
+class Text:
+    """An answer that is compared as text; nothing is run. See harness/sandbox/answers.py."""
+
+    expected: str
+    rule: Literal["numbers", "prefix"]  # the same numbers up to a blank line; the same characters, as many as expected
+
+
+@dataclass(frozen=True)
 class Problem:
     """A programming task. `checks` is data for the judge, never code pasted behind a completion."""
 
     id: str
     prompt: str  # what a student continues: header and docstring, ending in a newline
     entry_point: str
-    checks: tuple[Check, ...] | Script
+    checks: tuple[Check, ...] | Script | Text
     reference: str  # the completion that solves it: prompt + reference is a whole program
     level: int | None = None  # difficulty as the source grades it, 1 is easiest
     source: str = ""  # where it came from: "pipelines", "mbpp:train", a file's name
@@ -191,3 +199,4 @@ class Row:
     weights: str
     spent: Spent = field(default_factory=Spent)  # by this cell, up to and including this cycle
     notes: dict[str, int] = field(default_factory=dict[str, int])  # a recipe's own counts: drops, levels, faults
+    similarity: float | None = None  # mean share of right characters, where answers are compared by character

@@ -21,6 +21,12 @@ pytestmark = pytest.mark.compare
         (["recipe=iterkd", "student=no-such-folder"], "no-such-folder"),
         (["recipe=iterkd", "teacher=oracel"], "oracle"),
         (["recipe=no_such.recipe"], "no_such.recipe"),
+        (["recipe=kd-fkl", "logits=no-such-folder"], "logits=no-such-folder"),
+        (["recipe=iterkd", "train.micro_batches=3"], "batch 16 is not a multiple of micro_batches 3"),
+        (["recipe=iterkd", "train.accelerate=nowhere.yaml"], "nowhere.yaml"),
+        (["recipe=iterkd", "report_to=trackio"], "pip install trackio"),
+        (["recipe=iterkd", "report_to=trakio"], "did you mean trackio?"),
+        (["recipe=iterkd", "generation.backend=vlm"], "did you mean vllm?"),
     ],
 )
 def test_a_wrong_word_is_told_and_writes_nothing(words, said, tmp_path):

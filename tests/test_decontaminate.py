@@ -4,7 +4,7 @@ import pickle
 from dataclasses import dataclass, replace
 
 from harness.decontaminate import index_of
-from harness.types import Problem
+from harness.types import Example, Problem
 from harness.world import pool
 
 TEXT = "Return the number of vowels that the given word holds, counting the letter y only when it ends the word."
@@ -108,3 +108,51 @@ def test_a_pipelines_id_of_someone_elses_problem_is_only_a_name() -> None:
     tested = pool.test_set(4)
     index = index_of([Named("pipelines", tested)])
     assert index.hits(replace(OTHER, id=tested[0].id)) == ()
+
+
+# --- what matched -------------------------------------------------------------------------------------------------
+
+
+def test_a_match_tells_the_problem_and_the_words_that_it_shares() -> None:
+    [match] = INDEX.matches(["Please " + " ".join(TEXT.split()[4:16]) + " soon"])
+    assert (match.kind, match.benchmark, match.problem) == ("words", "bench", "B/0")
+    assert match.what == " ".join(TEXT.replace(",", "").split()[4:14])
+
+
+def test_a_distinctive_name_hits_and_a_common_one_does_not() -> None:
+    named = replace(TESTED, entry_point="count_vowels_at_end", reference="    return 0\n")
+    common = replace(TESTED, id="B/1", entry_point="is_perfect_square", reference="    return 0\n")
+    index = index_of([Named("bench", (named, common))])
+    [match] = index.matches([], ["def Count_Vowels_At_End(w):\n    return len(w)\n"])
+    assert (match.kind, match.problem, match.what) == ("name", "B/0", "Count_Vowels_At_End")
+    assert index.matches([], ["def is_perfect_square(n):\n    return n\n"]) == ()
+
+
+def test_a_docstring_hits_by_itself_without_its_examples() -> None:
+    program = f'def g(x):\n    """{TEXT}\n    >>> g(1)\n    """\n    return x\n'
+    index = index_of([Named("bench", (replace(TESTED, prompt=f'def f(w):\n    """{TEXT}\n\n    assert f(1)"""\n'),))])
+    assert "prompt" in {one.kind for one in index.matches([program])}
+
+
+def test_the_phrases_that_every_text_opens_with_are_no_copy() -> None:
+    prompt = 'def f(x):\n    """Write a python function to find the gnus that graze in one row of many."""\n'
+    index = index_of([Named("bench", (replace(TESTED, prompt=prompt),))])
+    assert index.hits(with_text("Write a python function to find the gnus that graze, and count.")) == ()
+    assert index.hits(with_text("Please find the gnus that graze in one row of many."))
+
+
+def test_translated_identifiers_and_helpers_do_not_hide_a_function() -> None:
+    helper = "def helper(c):\n    return c in 'aeiou'\n"
+    loop = "    for at, c in enumerate(word):\n        if helper(c) and at % 2 == 0:\n            n += 1\n"
+    body = f"    n = 0\n{loop}    return n\n"
+    index = index_of([Named("bench", (replace(TESTED, prompt=helper + TESTED.prompt, reference=body),))])
+    german = body.replace("helper", "hilfe").replace("word", "wort").replace("n += 1", "zahl += 1")
+    german = german.replace("n = 0", "zahl = 0").replace("return n", "return zahl")
+    assert index.holds_code(helper.replace("helper", "hilfe") + "def selbstlaute(wort: str) -> int:\n" + german)
+
+
+def test_an_example_is_checked_by_its_answer_and_by_its_faulty_one() -> None:
+    clean = Example("def g(s):\n", "    return s\n")
+    assert INDEX.of_example(clean) == ()
+    assert INDEX.of_example(replace(clean, completion=BODY.replace("word", "s")))
+    assert INDEX.of_example(replace(clean, rejected=BODY.replace("word", "s")))

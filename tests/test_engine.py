@@ -106,6 +106,17 @@ def test_several_samples_of_a_prompt_differ(opened):
     assert (first.index, second.index) == (0, 1) and first.completion != second.completion
 
 
+def test_scores_are_the_students_own_kept_and_in_the_order_of_the_pairs(opened, monkeypatch):
+    pairs = [(text, f"    return {text}") for _, text in PROMPTS]
+    engine = opened()
+    loaded = engine.load(TINY)
+    expected = [students.score(loaded, [pair])[0] for pair in pairs]
+    calls = counted(monkeypatch, students, "score")
+    found, records = engine.score(TINY, pairs, 2)
+    assert [one == pytest.approx(other, abs=1e-5) for one, other in zip(found, expected, strict=True)] == [True] * 3
+    assert opened().score(TINY, pairs, 2) == (found, records) and len(calls) == 2
+
+
 # --- verdicts --------------------------------------------------------------------------------------------------------
 
 

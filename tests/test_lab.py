@@ -106,7 +106,7 @@ def test_what_exceeds_the_budget_stops_before_the_engine_is_called(key):
     allowed = ["fit"] if key == "updates" else []  # of two fits, the first is within the budget
     with pytest.raises(BudgetError, match=rf"budget\.{key}: .*Raise budget\.{key}"):
         CALLS[key](lab)
-    assert len(engine.calls) == len(allowed) == lab.spent.updates // 5
+    assert len(engine.log) == len(allowed) == lab.spent.updates // 5
     assert lab.spent == Spent(
         updates=lab.spent.updates, examples=4 * lab.spent.updates, training_tokens=100 * lab.spent.updates
     )
@@ -116,14 +116,14 @@ def test_what_exceeds_the_budget_stops_before_the_engine_is_called(key):
 def test_the_budget_holds_for_all_cycles_together(key):
     lab, engine = lab_of(ROOM, cycles=2)
     CALLS[key](lab)
-    assert engine.calls
+    assert engine.log
 
 
 @pytest.mark.parametrize("key", ["examples", "attempts", "teacher_calls"])
 def test_a_budget_of_zero_is_no_limit(key):
     lab, engine = lab_of(replace(ROOM, **{key: 0}))
     CALLS[key](lab)
-    assert engine.calls
+    assert engine.log
 
 
 def test_a_request_asked_again_takes_nothing_from_the_budget():
@@ -202,7 +202,7 @@ def test_a_teacher_that_lacks_a_capability_is_not_asked():
     lab, engine = lab_of(teacher=Solver())
     with pytest.raises(TeacherError, match="cannot judge"):
         lab.ask([Solve(PROBLEMS[0]), Judge(PROBLEMS[0], "")])
-    assert engine.calls == []
+    assert engine.log == []
 
 
 def test_a_recipe_sees_no_reference_but_the_teacher_does():
@@ -245,18 +245,29 @@ def test_a_posed_problem_that_stands_in_none_comes_back_with_it():
     assert answer.problem is not None and answer.problem.prompt == problem(78).prompt and not lab.notes
 
 
+def test_what_stands_in_a_benchmark_is_counted_and_kept_where_the_run_says_so():
+    lab, engine = lab_of(held=(replace(problem(77), reference=LARGE),))
+    lab._index = replace(lab._index, keep=True)
+    engine.posed = replace(problem(77), id="posed")
+    [answer] = lab.ask([Pose(None, "uniform")])
+    lab.fit(BASE, [Example("def renamed(x):\n", LARGE)])
+    assert answer.problem is not None and len(engine.trained[0].examples) == 1
+    assert lab.notes["posed problems that stand in a benchmark"] == lab.notes["examples: same function as in held"] == 1
+
+
 def test_examples_whose_code_stands_in_a_benchmark_are_left_out_and_noted():
     lab, engine = lab_of(held=(replace(problem(77), reference=LARGE),))
     leak = Example("def renamed(x):\n", LARGE.replace("total", "amount"))  # a copy with other names
     lab.fit(BASE, [example(0), leak, example(1)])
     assert [data.examples for data in engine.trained] == [(example(0), example(1))]
-    assert lab.notes == {"examples whose code stands in a benchmark": 1}
+    assert lab.notes == {"examples checked against the benchmarks": 3, "examples: same function as in held": 1}
 
 
 def test_the_same_examples_are_trained_on_where_no_benchmark_has_them():
     lab, engine = lab_of(held=(problem(77),))
     lab.fit(BASE, [example(0), Example("def renamed(x):\n", LARGE)])
-    assert len(engine.trained[0].examples) == 2 and not lab.notes
+    assert len(engine.trained[0].examples) == 2
+    assert lab.notes == {"examples checked against the benchmarks": 2}
 
 
 # --- training --------------------------------------------------------------------------------------------------------
@@ -344,3 +355,12 @@ def test_drawing_for_one_purpose_moves_no_other():
     before = lab.rng("seeds", 1).random()
     lab.rng("level", 1).random()
     assert lab.rng("seeds", 1).random() == before
+
+
+def test_log_probabilities_are_handed_out_and_charged_once():
+    lab, _ = lab_of()
+    pairs = [(problem(0).prompt, "    return 0\n"), (problem(1).prompt, "    return 1\n")]
+    assert [len(one) for one in lab.logp(BASE, pairs)] == [1, 1]  # as many as the stand-in says
+    seconds = lab.seconds
+    lab.logp(BASE, pairs)
+    assert lab.seconds == seconds == 1.0 and lab.spent == Spent()

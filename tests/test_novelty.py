@@ -42,3 +42,8 @@ def test_a_limit_of_one_refuses_exact_copies_only():
     known = novel([posed("double it")], 1.0)
     assert not known.admit(posed("double it"))
     assert known.admit(posed("double it now"))
+
+
+def test_a_written_problem_of_fewer_than_four_words_is_not_admitted():
+    known = novel([], 0.7)
+    assert not known.admit(posed("Add two numbers")) and known.admit(posed("Sort all the given words"))

@@ -79,7 +79,6 @@ def test_all_faults_of_a_file_are_told_with_their_lines(write: Write) -> None:
         (changed(canonical_solution="    return ("), "not a program"),
         (changed(prompt="def f(x):"), "newline"),
         (changed(entry_point=3), "entry_point is 3"),
-        ({key: value for key, value in GOOD.items() if key != "test"}, "no test"),
         ({**MBPP, "test_list": []}, "test_list"),
         ({**MBPP, "code": "def g(:"}, "code is not Python"),
         ({**MBPP, "test_list": ["assert h(1) == 2"]}, "calls none"),

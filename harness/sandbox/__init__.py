@@ -5,7 +5,7 @@ from harness.sandbox.launch import Level
 from harness.sandbox.limits import Limits
 from harness.sandbox.pool import Sandbox, probe
 from harness.sandbox.selftest import selftest
-from harness.types import Check, Failure, Script, Verdict
+from harness.types import Check, Failure, Script, Text, Verdict
 
 __all__ = [
     "Check",
@@ -15,6 +15,7 @@ __all__ = [
     "Program",
     "Sandbox",
     "Script",
+    "Text",
     "Verdict",
     "probe",
     "selftest",

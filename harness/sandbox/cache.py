@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.sandbox.job import Program, not_plain
 from harness.sandbox.recent import Recent
-from harness.types import Check, Script, Verdict
+from harness.types import Check, Script, Text, Verdict
 
 VERDICTS = 8192  # about 1 kB each; the samples of one problem mostly come together
 PROBLEMS = 1024  # checks whose digest is kept; MBPP has 974 problems
@@ -45,7 +45,8 @@ class Cache:
         return found
 
 
-def plain(checks: tuple[Check, ...] | Script) -> tuple[Any, ...]:
+def plain(checks: tuple[Check, ...] | Script | Text) -> tuple[Any, ...]:
+    assert not isinstance(checks, Text), "an answer that is text is compared, not judged"
     if isinstance(checks, Script):
         return (checks.text, checks.style, *plain(checks.visible))
     return tuple((check.args, check.expected, check.rule, check.visible) for check in checks)

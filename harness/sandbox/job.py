@@ -10,7 +10,7 @@ from harness.errors import SandboxError
 from harness.sandbox.launch import Level
 from harness.sandbox.limits import Limits
 from harness.sandbox.recent import Recent
-from harness.types import Check, Failure, Script, Verdict
+from harness.types import Check, Failure, Script, Text, Verdict
 
 PROBLEMS = 64  # whose checks are kept ready; those of HumanEval+ take 100 kB each
 
@@ -19,9 +19,9 @@ PROBLEMS = 64  # whose checks are kept ready; those of HumanEval+ take 100 kB ea
 class Program:
     """One program to judge."""
 
-    source: str  # whole program text
+    source: str  # whole program text; of a Text check the answer itself
     entry_point: str
-    checks: tuple[Check, ...] | Script
+    checks: tuple[Check, ...] | Script | Text
     prompt: str = ""  # the problem's own text: what it defines beside the entry point is run in the judge
     id: str = ""
     cpu_s: float | None = None  # None: the sandbox's limit
@@ -47,11 +47,12 @@ class Packed:
     def __init__(self) -> None:
         self.known: Recent[int, tuple[object, Any]] = Recent(PROBLEMS)
 
-    def of(self, checks: tuple[Check, ...] | Script) -> Any:
+    def of(self, checks: tuple[Check, ...] | Script | Text) -> Any:
         """Return checks in plain data; raises ValueError where they hold anything else."""
         found = self.known.recall(id(checks))
         if found is not None and found[0] is checks:  # kept alive here, so no other object can have its id
             return found[1]
+        assert not isinstance(checks, Text), "an answer that is text is compared, never sent to a judge"
         if isinstance(checks, Script):
             visible = [marshal.dumps(check.args, 0) for check in checks.visible]
             made: Any = {"text": checks.text, "style": checks.style, "visible": visible}

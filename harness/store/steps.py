@@ -40,11 +40,13 @@ def run(
     items: Sequence[Json],
     compute: Compute,
     done: Callable[[int, int], None] = lambda n, total: None,
+    committed: Callable[[list[str]], None] = lambda keys: None,
 ) -> list[Record]:
     """Return one record per item, in order, computing only what no process has computed yet.
 
     `compute` gets the indices of the items to run and yields (index, payload) in any order. `done` is told how
-    many of this call's distinct items are finished, and of how many, whenever that changes.
+    many of this call's distinct items are finished, and of how many, whenever that changes; `committed` is told the
+    keys of what this process computed, each time that the store has got some.
     """
     keys = [step.key(item) for item in items]
     first: dict[str, int] = {}  # equal items run once
@@ -61,7 +63,8 @@ def run(
         todo = [first[key] for key in missing if key in mine and key not in ready]
         if todo:
             before = len(found)
-            computed = work(store, step, keys, todo, compute, lambda n, before=before: done(before + n, len(first)))
+            told = Told(lambda n, before=before: done(before + n, len(first)), committed)
+            computed = work(store, step, keys, todo, compute, told)
             found.update(store.get(computed))
         elif not ready:
             time.sleep(POLL_S)
@@ -69,9 +72,15 @@ def run(
     return [found[key] for key in keys]
 
 
-def work(
-    store: Store, step: Step, keys: Sequence[str], todo: list[int], compute: Compute, done: Callable[[int], None]
-) -> list[str]:
+@dataclass(frozen=True)
+class Told:
+    """Who is told what while items are computed: how many are done, and which ones the store now has."""
+
+    done: Callable[[int], None]
+    committed: Callable[[list[str]], None]
+
+
+def work(store: Store, step: Step, keys: Sequence[str], todo: list[int], compute: Compute, told: Told) -> list[str]:
     """Compute claimed items, committing as they come; what is not committed is released on the way out."""
     open_claims = {keys[index] for index in todo}
     batch: list[tuple[str, str, Payload, float]] = []
@@ -82,19 +91,21 @@ def work(
             batch.append((keys[index], step.kind, payload, now - last))
             count, last = count + 1, now
             if now - committed > COMMIT_S:
-                commit(store, batch, open_claims)
+                commit(store, batch, open_claims, told)
                 committed = time.perf_counter()
-                done(count)
+                told.done(count)
         assert count == len(todo), f"step {step.kind}: {count} of {len(todo)} items computed"
     finally:
         if open_claims:
-            commit(store, batch, open_claims)
+            commit(store, batch, open_claims, told)
             store.release(open_claims)
     return [keys[index] for index in todo]
 
 
-def commit(store: Store, batch: list[tuple[str, str, Payload, float]], open_claims: set[str]) -> None:
+def commit(store: Store, batch: list[tuple[str, str, Payload, float]], open_claims: set[str], told: Told) -> None:
     if batch:
         store.put(batch)
-        open_claims.difference_update(key for key, *_ in batch)
+        keys = [key for key, *_ in batch]
+        open_claims.difference_update(keys)
         batch.clear()
+        told.committed(keys)

@@ -46,27 +46,28 @@ class Witness(Rehearsal):
 
     def __init__(self) -> None:
         super().__init__()
-        self.calls: list[str] = []
+        self.log: list[str] = []
         self.kinds: set[str] = set()
         self.fitted: list[tuple[Example, ...]] = []
 
     def ask(self, teacher: Any, requests: Sequence[Request], seed: int) -> Any:
         self.kinds |= {request.kind for request in requests}
-        self.calls.append(digest(["ask", seed, [request_key(request) for request in requests]]))
+        self.log.append(digest(["ask", seed, [request_key(request) for request in requests]]))
         return super().ask(teacher, requests, seed)
 
     def sample(self, student: Student, prompts: Any, decoding: Any, seed: int, batch: int) -> Any:
-        self.calls.append(digest(["sample", student.weights, list(prompts), dataclasses.asdict(decoding), seed]))
+        self.log.append(digest(["sample", student.weights, list(prompts), dataclasses.asdict(decoding), seed]))
         return super().sample(student, prompts, decoding, seed, batch)
 
     def judge(self, pairs: Any, cpu_s: float) -> Any:
-        self.calls.append(digest(["judge", [[problem.id, text] for problem, text in pairs]]))
+        self.log.append(digest(["judge", [[problem.id, text] for problem, text in pairs]]))
         return super().judge(pairs, cpu_s)
 
     def fit(self, student: Student, data: Any, objective: Any, schedule: Any, seed: int) -> Any:
         self.fitted.append(data.examples)
+        self.kinds |= {"logits"} if objective.uses_teacher else set()
         parts = [dataclasses.asdict(one) for one in (data, objective, schedule)]
-        self.calls.append(digest(["fit", student.weights, parts, seed]))
+        self.log.append(digest(["fit", student.weights, parts, seed]))
         return super().fit(student, data, objective, schedule, seed)
 
 
@@ -85,7 +86,8 @@ def rehearse(name: str, cycles: int, seed: int = 0, **settings: Any) -> tuple[Wi
     recipe, engine = catalog.find(name), Witness()
     terms = Terms(cycles, BUDGET, Train(), threads=1, device="cpu", batch=8, max_new_tokens=32, stop=(), cpu_s=1.0)
     pool = problems(cycles * BUDGET.examples)
-    lab = Lab(engine, terms, Student("tiny", "base"), pool, Anything(), index_of([]), seed)
+    own = Student("teacher", "teacher")
+    lab = Lab(engine, terms, Student("tiny", "base"), pool, Anything(), index_of([]), seed, logits=lambda: own)
     return engine, lab, sum(1 for _ in recipe.train(lab, dataclasses.replace(recipe.config, **settings)))
 
 
@@ -103,12 +105,13 @@ def check_recipe(name: str) -> None:
     for cycles in (1, 2, 3):
         engine, lab, yielded = rehearse(name, cycles)
         assert yielded == cycles, f"{name}: {yielded} students in {cycles} cycles"
-        assert lab.spent.updates == cycles * BUDGET.updates, f"{name}: {lab.spent.updates} updates"
+        trained = cycles - lab.notes["cycles without examples"]
+        assert lab.spent.updates == trained * BUDGET.updates, f"{name}: {lab.spent.updates} updates"
         assert engine.kinds <= set(recipe.requests), f"{name}: asks {engine.kinds}, REQUESTS says {recipe.requests}"
     random.seed(1)
-    first = rehearse(name, 2)[0].calls
+    first = rehearse(name, 2)[0].log
     random.seed(2)
-    assert first == rehearse(name, 2)[0].calls, f"{name}: two runs of one seed ask for different things; is it pure?"
+    assert first == rehearse(name, 2)[0].log, f"{name}: two runs of one seed ask for different things; is it pure?"
 
 
 def check_config(config: Any) -> None:

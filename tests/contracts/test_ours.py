@@ -26,7 +26,13 @@ def test_a_teacher_whose_answers_hang_together_is_caught():
         check_teacher(Moody(), draw(6, seed=3, split="train"))
 
 
-OFFLINE = {"pipelines", "humaneval"}  # need no data folder
+OFFLINE = {
+    "pipelines",
+    "humaneval",
+    "tinypy-execution",
+    "tinypy-completion:token",
+    "tinypy-completion:line",
+}  # need no data folder
 
 
 @pytest.mark.parametrize("name", sorted(OFFLINE))

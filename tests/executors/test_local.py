@@ -137,7 +137,7 @@ def test_what_a_cells_libraries_and_children_print_stays_out_of_its_events(jobs:
     import os, subprocess, sys
     from harness import cell
 
-    def run_cell(command, number, level, emit):
+    def run_cell(command, number, level, emit, sharing):
         emit({"event": "a"})
         os.write(1, b"C code, and no end of line ")
         print("print", flush=True)
@@ -147,7 +147,7 @@ def test_what_a_cells_libraries_and_children_print_stays_out_of_its_events(jobs:
     cell.run_cell, cell.resolve = run_cell, lambda words: None
     sys.exit(cell.main())
     """
-    job = jobs.job("prints", body, head="", words=[], cell=0, level="full")
+    job = jobs.job("prints", body, head="", words=[], cell=0, level="full", sharing=1)
     assert [event["event"] for _, event in jobs.run(job)] == ["a", "b", "exit"]
     assert job.errors.read_text().split("\n") == ["C code, and no end of line print", "a child", ""]
 
@@ -157,13 +157,13 @@ def test_a_cell_finds_no_input_and_reports_a_recipe_that_exits(jobs: Jobs) -> No
     import sys
     from harness import cell
 
-    def run_cell(command, number, level, emit):
+    def run_cell(command, number, level, emit, sharing):
         sys.exit(f"read {sys.stdin.read()!r} and {open(0, closefd=False).read()!r}")
 
     cell.run_cell, cell.resolve = run_cell, lambda words: None
     sys.exit(cell.main())
     """
-    job = jobs.job("leaves", body, head="", words=[], cell=0, level="full")
+    job = jobs.job("leaves", body, head="", words=[], cell=0, level="full", sharing=1)
     (_, error), (_, end) = jobs.run(job)
     assert error["event"] == "error" and "read '' and ''" in error["text"] and not error["usage"]
     assert end == {"event": "exit", "code": 1}

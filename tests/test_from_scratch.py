@@ -1,0 +1,31 @@
+"""A student of characters starts blank: no corpus is trained on before a comparison."""
+
+import dataclasses
+import json
+
+import pytest
+
+from harness.base import base_student, check_logits
+from harness.config import Judging, Run, World
+from harness.engine import StepEngine
+from harness.errors import UsageError
+from harness.store.database import Store
+from harness.teachers.oracle import Oracle
+
+RUN = Run(student="tinypy-0.1M")
+
+
+def test_it_is_one_step_without_training(tmp_path):
+    with Store(tmp_path / "store") as store, StepEngine(store, Judging(), "full") as engine:
+        found = base_student(engine, RUN)
+        again = base_student(engine, RUN)
+        other = base_student(engine, dataclasses.replace(RUN, world=World(base_seed=1)))
+        config = json.loads((engine.folder(found) / "config.json").read_text())
+        assert store.count() == {"checkpoint": 2}
+    assert found == again and found.weights != other.weights
+    assert config["vocab_size"] == 57 and config["n_positions"] == 256
+
+
+def test_it_does_not_read_the_embedded_teachers_tokens():
+    with pytest.raises(UsageError, match="token"):
+        check_logits(dataclasses.replace(RUN, logits="embedded"), Oracle())
