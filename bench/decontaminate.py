@@ -25,11 +25,11 @@ from typing import Any
 
 from harness.benchmarks.base import Benchmark
 from harness.benchmarks.registry import load
-from harness.clean import clean_file, programs_of, texts_of
 from harness.config import Run
 from harness.decontaminate import Index, index_of
 from harness.problems import mbpp_train
-from harness.syntax import own_names, parse
+from harness.scoring.clean import clean_file, programs_of, texts_of
+from harness.source.syntax import own_names, parse
 from harness.types import Problem
 
 BENCHMARKS = ("humaneval", "humaneval+", "mbpp:test", "mbpp:validation", "mbpp-sanitized:test", "mbpp+", "gsm8k:test")

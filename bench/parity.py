@@ -21,8 +21,8 @@ from typing import Any
 
 from harness.benchmarks.base import Benchmark
 from harness.benchmarks.registry import load
-from harness.samples import problem_id
 from harness.sandbox import Limits, Program, Sandbox
+from harness.scoring.samples import problem_id
 from harness.types import Problem
 
 WHOLE = {"mbpp": "mbpp:all"}  # the recorded evaluators know no splits

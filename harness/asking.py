@@ -187,7 +187,7 @@ def read(answer: Answer) -> Iterator[str]:
 
 def problem_of(text: str) -> Problem:
     """Return the problem that a text states: a header with its docstring, or a sentence put into one."""
-    from harness.syntax import parse
+    from harness.source.syntax import parse
 
     if text.lstrip().startswith(("def ", "import ", "from ")):
         prompt = text.replace("\\n", "\n").rstrip("\n") + "\n"

@@ -19,8 +19,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from harness import __version__, eval_commands, report_commands
+from harness import __version__
 from harness.errors import ConfigError, HarnessError, SandboxError, UsageError
+from harness.results import commands as results_commands
+from harness.scoring import commands as scoring_commands
 
 OK, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -105,8 +107,8 @@ def parser() -> argparse.ArgumentParser:
         if name == "plan":
             about = "ask the teacher N calls of each kind for their sizes; their answers are kept"
             one.add_argument("--sample", type=int, default=0, metavar="N", help=about)
-    eval_commands.add_all(add, show)
-    report_commands.add_all(add, say, show, terminal_width)
+    scoring_commands.add_all(add, show)
+    results_commands.add_all(add, say, show, terminal_width)
     one = add("export", export_command, "copy a student of a finished run into a model folder with its card")
     one.add_argument("folder", type=Path, metavar="RUN")
     one.add_argument("words", nargs="*", metavar="key=value", help="recipe=NAME seed=N cycle=N and a recipe's settings")
@@ -293,7 +295,7 @@ def plan_command(options: argparse.Namespace) -> int:
 
 
 def export_command(options: argparse.Namespace) -> int:
-    from harness.export import export
+    from harness.results.export import export
 
     print(
         f"Wrote {export(options.folder, options.words, options.to)}; open it with AutoModelForCausalLM.from_pretrained."

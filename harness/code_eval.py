@@ -23,9 +23,9 @@ from functools import lru_cache
 from typing import Any
 
 from harness.errors import DataError, SandboxError
-from harness.journal import result_of
 from harness.sandbox import Level, Limits, Program, Sandbox, Script
 from harness.sandbox.prepared import free_names
+from harness.scoring.journal import result_of
 from harness.stats.passk import pass_at_k
 
 try:

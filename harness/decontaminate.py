@@ -17,7 +17,7 @@ from hashlib import blake2b
 from typing import Literal, Protocol
 
 from harness.errors import DataError
-from harness.syntax import function_forms
+from harness.source.syntax import function_forms
 from harness.types import Example, Problem
 from harness.world import tinypy
 from harness.world.grammar import parse

@@ -19,11 +19,11 @@ from harness.errors import ConfigError, HarnessError, SandboxError, TrainingErro
 from harness.executors import local
 from harness.lab import schedule_of
 from harness.problems import check_spec, lacking_problems
-from harness.programs import assemble
 from harness.prompting import asked, style_warning
 from harness.resolve import build
 from harness.runs import RunFolder
 from harness.sandbox import Level, Sandbox, selftest
+from harness.source.programs import assemble
 from harness.store.cache import cache_folder
 from harness.store.database import Store
 from harness.store.rows import row_from_json

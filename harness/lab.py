@@ -13,15 +13,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from harness.complexity import Halstead
 from harness.config import Budget, Train
 from harness.decontaminate import Index
 from harness.engine import Engine
 from harness.errors import BudgetError, TeacherError
 from harness.feedback import feedback, repair_prompt
 from harness.novelty import novel
-from harness.programs import assemble, completion_of, remainder, same_ast, strip_comments
 from harness.ranges import in_range
+from harness.source.complexity import Halstead
+from harness.source.programs import assemble, completion_of, remainder, same_ast, strip_comments
+from harness.source.syntax import normal_form
 from harness.staging import (
     SHARES,
     Curriculum,
@@ -38,7 +39,6 @@ from harness.staging import (
 from harness.store.database import Record
 from harness.store.keys import digest
 from harness.students.decoding import Decoding
-from harness.syntax import normal_form
 from harness.teachers.base import Teacher
 from harness.teachers.mutate import mutate
 from harness.teachers.parsing import judged

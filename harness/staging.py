@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Literal
 
-from harness.complexity import NO_RADON, Halstead, measure
 from harness.errors import ConfigError
+from harness.source.complexity import NO_RADON, Halstead, measure
 from harness.store.keys import digest
 from harness.types import Example
 

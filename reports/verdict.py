@@ -171,7 +171,7 @@ def junit(gate: Gate) -> str:
         errors="0",
     )
     for one in gate.benchmarks:
-        case = ElementTree.SubElement(suite, "testcase", classname="harness.gate", name=xml(one.benchmark))
+        case = ElementTree.SubElement(suite, "testcase", classname="harness.results.gate", name=xml(one.benchmark))
         told = f"{one.benchmark}: {sentence(one, gate.alpha)}"
         if one.verdict == "regressed":
             ElementTree.SubElement(case, "failure", message=xml(told)).text = xml("\n".join(all_flips(one)))

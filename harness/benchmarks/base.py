@@ -10,7 +10,7 @@ from typing import Literal
 from harness.benchmarks.extractors import EXTRACTORS, Extractor
 from harness.content import problem_content
 from harness.errors import ConfigError, DataError, suggest
-from harness.programs import assemble
+from harness.source.programs import assemble
 from harness.store.keys import Json, digest
 from harness.types import Problem, Text
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 
-from harness.syntax import tree_of
+from harness.source.syntax import tree_of
 from harness.types import Check, Plain
 
 SHOWN_AS = re.compile(

@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable
 from typing import Literal
 
-from harness.programs import Extraction, assemble, bare, cut_at, extract, fenced, is_program, spoken
-from harness.syntax import LARGEST, defines
+from harness.source.programs import Extraction, assemble, bare, cut_at, extract, fenced, is_program, spoken
+from harness.source.syntax import LARGEST, defines
 from harness.types import Problem
 
 Extractor = Literal["none", "auto", "last-block", "first-block", "code", "stops"]

@@ -28,8 +28,8 @@ from typing import Any
 
 from harness.benchmarks import base, examples, sources
 from harness.benchmarks.extractors import behind_header
-from harness.programs import completion_of
-from harness.syntax import function_named, tree_of
+from harness.source.programs import completion_of
+from harness.source.syntax import function_named, tree_of
 from harness.types import Check, Problem, Script
 
 VERSION = 1

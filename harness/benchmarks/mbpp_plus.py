@@ -28,7 +28,7 @@ from typing import Any
 
 from harness.benchmarks import base, examples, mbpp, plus
 from harness.benchmarks.truths import Truth
-from harness.syntax import function_named, tree_of
+from harness.source.syntax import function_named, tree_of
 from harness.types import Problem
 
 VERSION = 1

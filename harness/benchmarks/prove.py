@@ -5,8 +5,8 @@ from __future__ import annotations
 from harness.benchmarks.base import Benchmark
 from harness.engine import program_of
 from harness.errors import SandboxError
-from harness.programs import assemble
 from harness.sandbox import Limits, Sandbox
+from harness.source.programs import assemble
 from harness.types import Problem, Text, Verdict
 
 # Bodies that solve nothing. The last two pass where a candidate shares a process with its tests.

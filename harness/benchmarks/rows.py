@@ -10,8 +10,8 @@ from typing import Any
 
 from harness.benchmarks import base, humaneval, mbpp
 from harness.errors import DataError, suggest
-from harness.programs import is_program
-from harness.syntax import defines, function_named, parse, plain, tree_of
+from harness.source.programs import is_program
+from harness.source.syntax import defines, function_named, parse, plain, tree_of
 from harness.types import Problem, Script
 
 VERSION = 1

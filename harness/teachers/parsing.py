@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from harness.programs import cut_at, extract, fenced, spoken
+from harness.source.programs import cut_at, extract, fenced, spoken
+from harness.source.syntax import docstring_of, parse
 from harness.store.keys import text_digest
-from harness.syntax import docstring_of, parse
 from harness.teachers.requests import (
     BEST_RATING,
     RUBRIC,

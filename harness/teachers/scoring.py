@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 
 from harness.feedback import LONGEST
-from harness.syntax import function_named, parse
+from harness.source.syntax import function_named, parse
 from harness.types import Problem
 
 REPLY_TOKENS = 64  # enough for a line per rule

@@ -11,7 +11,7 @@ import operator
 from collections.abc import Callable
 
 from harness.errors import DataError
-from harness.syntax import tree_of
+from harness.source.syntax import tree_of
 
 Number = int | float
 MOST_STEPS = 1000  # of all loops together

@@ -10,7 +10,7 @@ import pytest
 from harness.benchmarks import base, examples, humaneval, mbpp, mbpp_sanitized, pipelines, sources
 from harness.benchmarks.registry import available, load, modules
 from harness.errors import ConfigError, DataError
-from harness.programs import assemble, cut_at, is_program
+from harness.source.programs import assemble, cut_at, is_program
 from harness.types import Check, Problem, Script
 from tests.needs import data_folder
 

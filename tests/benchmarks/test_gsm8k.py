@@ -13,8 +13,8 @@ from harness.benchmarks import base, gsm8k
 from harness.benchmarks.registry import load
 from harness.engine import program_of
 from harness.errors import DataError
-from harness.programs import assemble
 from harness.sandbox import Program, Sandbox
+from harness.source.programs import assemble
 from harness.types import Check
 from tests.needs import data_folder
 

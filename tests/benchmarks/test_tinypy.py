@@ -10,9 +10,9 @@ from harness.config import Run
 from harness.decontaminate import index_of
 from harness.errors import ConfigError, DataError
 from harness.problems import load_pool
-from harness.programs import assemble
-from harness.samples import check, found_at
 from harness.sandbox.answers import compared
+from harness.scoring.samples import check, found_at
+from harness.source.programs import assemble
 from harness.types import Sample, Text
 from harness.world import tinypy
 

@@ -9,8 +9,8 @@ from harness.benchmarks.base import Benchmark
 from harness.benchmarks.prove import prove
 from harness.content import content_hash
 from harness.engine import program_of
-from harness.programs import assemble
 from harness.sandbox import Limits, Sandbox
+from harness.source.programs import assemble
 from harness.types import Text
 
 WRONG = "    return 'nothing that anybody asked for'\n"

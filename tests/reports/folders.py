@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.config import Run
-from harness.finished import samples_path
+from harness.results.finished import samples_path
 from harness.store.rows import row_to_json, write_lines
 from harness.types import Row
 

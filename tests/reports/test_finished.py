@@ -10,7 +10,7 @@ import pytest
 
 from harness.config import Budget
 from harness.errors import StoreError, UsageError
-from harness.finished import load, table_of
+from harness.results.finished import load, table_of
 from tests.reports.folders import write_run
 from tests.reports.rows import row
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from harness.finished import load, table_of
+from harness.results.finished import load, table_of
 from harness.types import Row
 from reports import evidence, html
 from reports.evidence import Run

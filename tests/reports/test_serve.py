@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UsageError
-from harness.serve import HOST, Runs, reply, server
+from harness.results.serve import HOST, Runs, reply, server
 from tests.reports.folders import write_run
 from tests.reports.rows import row
 

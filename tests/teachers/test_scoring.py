@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.syntax import tree_of
+from harness.source.syntax import tree_of
 from harness.teachers.parsing import judged
 from harness.teachers.requests import RUBRIC, rubric_total
 from harness.teachers.scoring import heuristic, question, reply, unbound

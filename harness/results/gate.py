@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from harness import baseline
-from harness.baseline import Results, Scored
 from harness.errors import ConfigError, DataError, suggest
+from harness.results import baseline
+from harness.results.baseline import Results, Scored
 from harness.stats import noninferiority
 from harness.stats.multiplicity import holm
 from reports.verdict import Flip, Gate, Gated

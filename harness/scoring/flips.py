@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.errors import DataError
-from harness.evaluate import Evaluation
+from harness.scoring.evaluate import Evaluation
 from harness.stats import paired
 from harness.stats.discordant import mcnemar
 from harness.stats.passk import pass_at_k

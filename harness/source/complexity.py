@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import Any, Literal
 
 from harness.errors import ConfigError
-from harness.syntax import LARGEST, tree_of
+from harness.source.syntax import LARGEST, tree_of
 
 Halstead = Literal[
     "token", "radon"

@@ -22,8 +22,8 @@ from harness.benchmarks.registry import available, load
 from harness.config import Run
 from harness.decontaminate import Index, Match, index_of
 from harness.errors import ConfigError, DataError
-from harness.programs import fenced
-from harness.samples import numbered, object_of
+from harness.scoring.samples import numbered, object_of
+from harness.source.programs import fenced
 
 TRAINED_ON = (":train", ":prompt", ":all")  # splits
 CHUNK = 500  # rows that a process checks at a time

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import DataError
-from harness.evaluate import Evaluation
-from harness.flips import flips
+from harness.scoring.evaluate import Evaluation
+from harness.scoring.flips import flips
 
 
 def scored(name: str, digest: str = "d", **correct: tuple[int, int]) -> Evaluation:

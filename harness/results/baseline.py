@@ -1,7 +1,7 @@
 """A baseline: what one student passed, problem by problem, and how it was measured; a file small enough for git.
 
 One problem a line, sorted, so that a diff shows which problems changed. Made from a finished run; compared by
-`harness/gate.py`.
+`harness/results/gate.py`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import ConfigError, DataError, suggest
-from harness.export import pick
-from harness.finished import Finished, load
+from harness.results.export import pick
+from harness.results.finished import Finished, load
 from harness.store.keys import Json, digest
 from harness.store.rows import write_text
 from harness.types import Row

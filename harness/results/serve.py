@@ -14,8 +14,9 @@ from pathlib import Path
 from threading import Lock
 from urllib.parse import parse_qs, quote, urlsplit
 
-from harness import finished, pages, texts
+from harness import texts
 from harness.errors import HarnessError, UsageError
+from harness.results import finished, pages
 from harness.status import read_status
 
 HOST = "127.0.0.1"

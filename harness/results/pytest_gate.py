@@ -30,7 +30,7 @@ class HarnessGate:
         Rules not given come from `[tool.harness.gate]` of ./pyproject.toml. `words` pick the student of a run that
         holds several, as in `["recipe=iterkd", "seed=0"]`. What cannot be compared raises the harness's own error.
         """
-        from harness import gate
+        from harness.results import gate
         from reports.verdict import terminal
 
         chosen = gate.read_rules(

@@ -10,17 +10,17 @@ from typing import Any
 
 import pytest
 
-from harness import evaluate as evaluation
-from harness import samples as files
 from harness.benchmarks import base
 from harness.benchmarks.base import Benchmark
 from harness.benchmarks.prove import fooled, prove
 from harness.benchmarks.registry import load
 from harness.config import Judging, Run, World
 from harness.errors import ConfigError, DataError, SandboxError
-from harness.evaluate import Evaluation, Judge, Progress, evaluate
 from harness.sandbox import Limits, Program, Sandbox
-from harness.score import score
+from harness.scoring import evaluate as evaluation
+from harness.scoring import samples as files
+from harness.scoring.evaluate import Evaluation, Judge, Progress, evaluate
+from harness.scoring.score import score
 from harness.store.rows import read_rows
 from harness.types import Check, Problem, Status, Verdict
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from harness import samples as files
 from harness.errors import DataError
+from harness.scoring import samples as files
 from harness.types import Problem
 
 BY_ID = {name: Problem(name, "def f():\n", "f", (), "") for name in ("Mbpp/2", "Mbpp/3")}
@@ -85,7 +85,7 @@ def told(path: Path) -> str:
         (lines(2.5).encode(), ":1: task_id is float, expected text or a number"),
         (lines("Mbpp/2").encode() + b'{"task_id": "Mbpp/2", "completion": "\x00"}\n', ":2: not JSON"),
         (b'{"task_id": "Mbpp/2", "completion": "\xff"}\n', ":1: not UTF-8 (byte 37 of the line)"),
-        (gzip.compress(lines(*["Mbpp/2"] * 99).encode())[:-9], "the gzip data is damaged or cut off"),
+        (gzip.compress(lines(*["Mbpp/2"] * 99).encode(), mtime=0)[:-9], "the gzip data is damaged or cut off"),
         (b"\n", "no samples"),
     ],
 )

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from harness.engine import program_of
 from harness.errors import DataError, SandboxError
-from harness.finished import Finished, load
-from harness.pages import measured_on
+from harness.results.finished import Finished, load
+from harness.results.pages import measured_on
 from harness.sandbox import Limits, Program, Sandbox
 from harness.stats.stability import Stability, stability
 from harness.types import Row

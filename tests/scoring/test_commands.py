@@ -9,8 +9,8 @@ import pytest
 
 from harness.benchmarks.registry import load
 from harness.errors import ConfigError
-from harness.eval_commands import eval_words
-from harness.score import extractors_named
+from harness.scoring.commands import eval_words
+from harness.scoring.score import extractors_named
 from tests.command import run
 
 pytestmark = pytest.mark.compare

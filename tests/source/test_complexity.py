@@ -2,9 +2,9 @@
 
 import pytest
 
-from harness.complexity import cyclomatic, measure
 from harness.errors import ConfigError
-from harness.syntax import tree_of
+from harness.source.complexity import cyclomatic, measure
+from harness.source.syntax import tree_of
 from harness.world.tinypy import LEVELS, draw
 
 BRANCH = "a = 2\nif a > 1 :\n    print(a)\nelse :\n    print(a + 1)\n"

@@ -11,7 +11,7 @@ from harness.benchmarks.extractors import EXTRACTORS
 from harness.benchmarks.registry import load
 from harness.config import NOT_RESULTS
 from harness.errors import DataError, HarnessError
-from harness.finished import Finished
+from harness.results.finished import Finished
 from harness.types import Row
 from reports import render
 from reports.checks import place

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness import samples as files
 from harness.benchmarks.acceptance import WALL, acceptance_of
 from harness.benchmarks.base import Benchmark
 from harness.benchmarks.extractors import EXTRACTORS, Extractor
@@ -15,9 +14,10 @@ from harness.benchmarks.prove import demand_proof, fooled, known_bad, lenient, p
 from harness.benchmarks.registry import available, errata_of, load
 from harness.config import Judging, Run
 from harness.errors import ConfigError, DataError, suggest
-from harness.evaluate import Evaluation, Progress, evaluate
-from harness.samples import Samples
 from harness.sandbox import Limits, Sandbox, selftest
+from harness.scoring import samples as files
+from harness.scoring.evaluate import Evaluation, Progress, evaluate
+from harness.scoring.samples import Samples
 
 
 def score(

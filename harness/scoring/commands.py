@@ -59,9 +59,9 @@ def add_all(add: Add, show: Show) -> None:
 
 def evaluate(options: argparse.Namespace, show: Show) -> int:
     """Score samples; return 0, or 1 where a self-test fails."""
-    from harness import flips, samples, score, score_texts
     from harness.display import counting
     from harness.resolve import resolve
+    from harness.scoring import flips, samples, score, texts
 
     if options.selftest:
         return selftest(options, show)
@@ -78,10 +78,10 @@ def evaluate(options: argparse.Namespace, show: Show) -> int:
     extractors = score.extractors_named(options.extractors, run.extractor)
     with counting(sys.stderr) as progress:
         found = score.score(models, run, extractors, allow_missing=options.allow_missing, progress=progress)
-    show(score_texts.evaluation(found[0]) if len(found) == 1 else score_texts.table(found, extractors))
+    show(texts.evaluation(found[0]) if len(found) == 1 else texts.table(found, extractors))
     if options.compare:
         for one in range(len(extractors)):
-            show(score_texts.flips(flips.flips(found[one], found[len(extractors) + one], run.k[0])))
+            show(texts.flips(flips.flips(found[one], found[len(extractors) + one], run.k[0])))
     return 0
 
 
@@ -97,35 +97,35 @@ def eval_words(words: Sequence[str]) -> list[str]:
 
 
 def selftest(options: argparse.Namespace, show: Show) -> int:
-    from harness import score_texts
     from harness.resolve import resolve
-    from harness.score import selftested
+    from harness.scoring import texts
+    from harness.scoring.score import selftested
 
     run = resolve([*options.words, f"benchmark=[{options.selftest}]"], need_recipe=False).run
     right = True
     for one in selftested(run):
-        show(score_texts.proof(one))
+        show(texts.proof(one))
         right = right and one.right
     return 0 if right else 1
 
 
 def list_benchmarks(options: argparse.Namespace, show: Show) -> int:
     """Show every benchmark, each as soon as it is loaded."""
-    from harness import score_texts
     from harness.benchmarks.registry import listing
     from harness.resolve import resolve
+    from harness.scoring import texts
 
     run = resolve(options.words, need_recipe=False).run
     for one in listing(Path(run.data) if run.data else None):
-        show(score_texts.listed(one))
+        show(texts.listed(one))
     return 0
 
 
 def decontaminate(options: argparse.Namespace, show: Show) -> int:
     """Write what stands in no benchmark, and what was left out with the reason."""
-    from harness import clean, score_texts
     from harness.display import counting
     from harness.resolve import resolve
+    from harness.scoring import clean, texts
 
     given = {word.partition("=")[0] for word in options.words}
     wrong = sorted(given - {"benchmark", "data", "workers", "world.test"})
@@ -136,5 +136,5 @@ def decontaminate(options: argparse.Namespace, show: Show) -> int:
     run = resolve(options.words, need_recipe=False).run
     with counting(sys.stderr) as progress:
         found = clean.clean_file(options.file, run, progress)
-    show(score_texts.cleaned(found))
+    show(texts.cleaned(found))
     return 0

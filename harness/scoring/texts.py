@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from harness.benchmarks.registry import Listed
-from harness.clean import Cleaned
 from harness.decontaminate import SPAN
-from harness.evaluate import Evaluation
-from harness.flips import Flips
-from harness.score import Proof
+from harness.scoring.clean import Cleaned
+from harness.scoring.evaluate import Evaluation
+from harness.scoring.flips import Flips
+from harness.scoring.score import Proof
 from harness.stats.passk import Estimate
 
 SHOWN = 5  # problems of a list

@@ -81,7 +81,7 @@ def add_gate(one: argparse.ArgumentParser) -> None:
 
 
 def report(options: argparse.Namespace, say: Say, width: int) -> int:
-    from harness import finished, pages
+    from harness.results import finished, pages
     from reports import published
 
     found = finished.load(options.folders)
@@ -112,7 +112,7 @@ def write_output(path: Path, text: str, *, append: bool = False) -> None:
 
 
 def serve(options: argparse.Namespace, say: Say) -> int:
-    from harness.serve import server
+    from harness.results.serve import server
 
     with server(options.folder, options.port) as found:
         host, port = found.server_address[:2]
@@ -125,7 +125,7 @@ def serve(options: argparse.Namespace, say: Say) -> int:
 
 
 def judge_again(options: argparse.Namespace, show: Show) -> int:
-    from harness.rejudge import rejudge
+    from harness.results.rejudge import rejudge
 
     changed = 0
     for one in rejudge(options.folder):
@@ -139,7 +139,7 @@ def judge_again(options: argparse.Namespace, show: Show) -> int:
 
 
 def store_baseline(options: argparse.Namespace, show: Show) -> int:
-    from harness import baseline
+    from harness.results import baseline
 
     results = baseline.of_run(options.folder, options.words)
     baseline.write(results, options.to)
@@ -152,7 +152,7 @@ def store_baseline(options: argparse.Namespace, show: Show) -> int:
 
 
 def hold(options: argparse.Namespace, say: Say, show: Show) -> int:
-    from harness import gate
+    from harness.results import gate
     from reports import verdict
 
     rules = gate.read_rules(options.rules, margin=options.margin, baseline=options.baseline)

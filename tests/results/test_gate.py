@@ -10,10 +10,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from harness import baseline, gate
 from harness.cli import main
 from harness.errors import ConfigError, DataError
-from harness.gate import Rules
+from harness.results import baseline, gate
+from harness.results.gate import Rules
 from harness.types import Row
 from reports import verdict
 from tests.reports.folders import write_run

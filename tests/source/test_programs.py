@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from harness.programs import (
+from harness.source.programs import (
     assemble,
     completion_of,
     cut_at,
@@ -13,7 +13,7 @@ from harness.programs import (
     strip_comments,
     strip_docstrings,
 )
-from harness.syntax import function_forms
+from harness.source.syntax import function_forms
 from harness.types import Problem
 
 PROMPT = 'import math\n\n\ndef f(xs):\n    """Do it."""\n'

@@ -11,7 +11,7 @@ import pytest
 from harness.benchmarks.registry import load
 from harness.config import Run
 from harness.errors import DataError, SandboxError
-from harness.rejudge import rejudge
+from harness.results.rejudge import rejudge
 from harness.sandbox import probe
 from harness.types import Row
 from tests.reports.folders import write_run

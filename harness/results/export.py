@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import ConfigError, DataError, suggest
-from harness.finished import table_of_folder
 from harness.resolve import parse
+from harness.results.finished import table_of_folder
 from harness.runs import keep_student, read_facts, student_name
 from harness.store.artifacts import Artifacts, hash_folder
 from harness.store.rows import read_rows, write_text

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.syntax import (
+from harness.source.syntax import (
     LARGEST,
     bound,
     defines,
