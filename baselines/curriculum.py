@@ -81,15 +81,15 @@ VARIANTS = {
     "cl-hard-only": Config("hard"),
 }
 ABOUT = {
-    "curriculum": "The same as cl-hyb.",
-    "cl-none": "The baseline of the curricula: all rows, shuffled, in one stage.",
-    "cl-seq": "Curriculum: easy rows, then medium, then hard ones.",
-    "cl-inc": "Curriculum: easy rows, then medium ones added, then hard ones.",
-    "cl-hyb": "Curriculum: each level with the hardest part of those before it (the paper's own).",
-    "cl-anti": "Control: hard rows first.",
-    "cl-random": "Control: three stages of random thirds.",
-    "cl-none-restart": "Control: all rows, shuffled, with the restarts of a staged run.",
-    "cl-hard-only": "Control: the hardest third alone.",
+    "curriculum": "the same as cl-hyb",
+    "cl-none": "all rows, shuffled, in one stage",
+    "cl-seq": "easy rows, then medium, then hard ones",
+    "cl-inc": "easy rows, medium added, then hard ones",
+    "cl-hyb": "each level and the hardest rows before it",
+    "cl-anti": "control: hard rows, then medium, then easy",
+    "cl-random": "control: three stages of random thirds",
+    "cl-none-restart": "control: cl-none with cl-hyb's restarts",
+    "cl-hard-only": "control: the hardest third alone",
 }
 
 

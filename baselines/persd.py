@@ -22,7 +22,8 @@ optimiser updates. `stand` makes no attempt and asks for no repair.
 | repair prompt: filled in training, empty at inference | one wording of ours, filled alike in both | ours: the same slots |
 | an attempt that is shown again: whole | cut to 1,500 characters | ours: a runaway one fills the context |
 | from the base checkpoint, never from another variant | the same | authors' code |
-| rounds; what a second one starts from and trains on: unknown | one; the base, its own rows alone | ours |
+| rounds; what a second one trains on: unknown | one; its own rows alone | ours |
+| what a second round starts from: unknown | the current student; from the base with `restart=true`, whose last student lacks the earlier rounds' updates | ours: equal updates |
 | attempts of a round on all of the pool | on as many problems as the attempts allow | ours: equal cost |
 | tests: five calls from the teacher | the problem's own checks | ours: the pool has them |
 | teacher temperature: unknown | 0 for the first repair | ours: cacheable |
@@ -70,7 +71,7 @@ class Config:
     top_p: float = 0.95
     repairs: int = 1  # asked for a failed attempt, the first passing one is used
     rounds: int = 1  # first cycles that begin with attempts of the current student
-    restart: bool = True  # a further round trains from the base student; off: from the current one
+    restart: bool = False  # a further round trains from the base student; off: from the current one
     union: bool = False  # a further round trains on earlier rounds' records too
     share: float = 1.0  # of the rows' problems that is kept, drawn by the seed
     ablation: Ablation = field(default_factory=Ablation)

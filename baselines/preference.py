@@ -1,7 +1,10 @@
 """Preference learning on verified pairs: a passing answer against a failing one, all pairs made once. Ours, no paper's.
 
 The losses are DPO (Rafailov et al. 2023, arXiv 2305.18290), ORPO (Hong et al. 2024, arXiv 2403.07691) and SimPO (Meng
-et al. 2024, arXiv 2405.14734). The recipes are the control for a contrast inside a loop: what pairs are worth alone.
+et al. 2024, arXiv 2405.14734). The recipes show what pairs are worth without a loop. What `iterkd` gains over them is
+not the loop alone, as its pairs differ too: a faulty answer that passes is asked for up to twice more and then made
+by the mutator, one that gives itself away is dropped, a correct answer is asked for a second time, comments are
+stripped from both. `iterkd.ablation.renew=false`, with `iterkd.contrast` and `iterkd.weight` as here, is nearer.
 
 Cost of a run: one direct and one faulty answer per problem, or an attempt instead of the faulty one; the budget's
 optimiser updates in one pass, each forward pass twice as long where there is a pair.

@@ -82,7 +82,7 @@ class Race:
 
     def rows(self) -> tuple[list[TokenRow], list[list[int]]]:
         words = read_tokenizer(self.folder)
-        rows = encode(self.data, words, pairs=False, max_tokens=512)
+        rows = encode(self.data, words, pairs=False, max_tokens=512).rows
         return rows, plan(rows, self.data.order, self.schedule.updates, self.schedule.batch, SEED)
 
     def ours(self, objective: Objective | None = None, pairs: bool = False) -> None:
@@ -184,7 +184,7 @@ def extra(name: str, folder: Path, rounds: int) -> dict[str, float]:
     found = Race(name, folder)
     words = read_tokenizer(found.folder)
     tokens = [
-        sum(row.forward_tokens for row in encode(found.pairs, words, pairs=pairs, max_tokens=512))
+        sum(row.forward_tokens for row in encode(found.pairs, words, pairs=pairs, max_tokens=512).rows)
         for pairs in (False, True)
     ]
     contrast, kd = Objective(Margin()), Objective(soft=Soft())

@@ -16,7 +16,7 @@ from harness.config import Command, Run
 from harness.errors import ConfigError, StoreError
 from harness.plan import Forecast
 from harness.store import steps
-from harness.store.database import Record, Store
+from harness.store.database import Record, Store, is_url
 from harness.store.keys import Json
 from harness.store.ledger import Account, Ledger
 from harness.store.steps import Payload, Step
@@ -28,7 +28,7 @@ from harness.teachers.requests import FAULTS, Answer, Corrupt, Judge, Pose, Rate
 from harness.teachers.requests import Tests as TestsRequest
 from harness.types import Problem
 
-PROBE = 1  # code version of the probe's step
+PROBE = 2  # code version of the probe's step; 2: what is refused
 PLAN, TRY = "plan", "try"  # cells of the ledger that are none of a comparison
 BLANK = '    """'  # what a one-line problem is wrapped in
 
@@ -99,6 +99,10 @@ def money(command: Command, forecasts: Sequence[Forecast], count: int) -> Iterat
     total = estimate.money(calls.values(), known)
     yield f"{'all, shared ones asked once':<30}{total.calls:>8,} calls  {dollars(total)}"
     yield from basis(known, count)
+    yield (
+        f"  at most: a token for every byte of a prompt, {command.run.teacher.max_tokens:,} tokens an answer, "
+        f"{1 + command.run.teacher.parse_retries} draw(s) of each; calls are counted without further draws."
+    )
     cap = command.run.budget.teacher_usd
     if cap:
         yield f"budget.teacher_usd={cap:g}: no call is sent that may bring the run above that."
@@ -231,7 +235,10 @@ def accounts_of(folder: Path) -> list[Account]:
         raise StoreError(
             f"{folder}: no run here ({type(err).__name__}). Expected the folder of a run; `harness compare` makes one."
         ) from err
-    with Store(str(facts["store"]), str(facts.get("artifacts", ""))) as store:
+    place, artifacts = str(facts["store"]), str(facts.get("artifacts", ""))
+    if is_url(place) and not artifacts:  # an older run does not say where checkpoints lie, and none are needed here
+        artifacts = str(folder / "artifacts")
+    with Store(place, artifacts) as store:
         return Ledger(store).accounts(folder.resolve().name)
 
 

@@ -23,6 +23,7 @@ from harness.training.whitebox import demand_same_tokens
 from harness.types import Example, Student, TrainingSet
 from harness.world.pool import WORLD_VERSION
 from harness.world.student import SIZES, corpus, create, teacher_corpus
+from harness.world.tinypy import TINYPY_VERSION
 from harness.world.tinypy_student import SCRATCH
 from harness.world.tinypy_student import create as create_of_characters
 
@@ -68,7 +69,7 @@ def logits_teacher(engine: StepEngine, run: Run, teacher: Teacher) -> Student:
 def logits_source(run: Run, teacher: Teacher) -> str:
     """Return which model's distributions can be read: `embedded`, or a folder or hub id; ConfigError where none can."""
     own = str(getattr(teacher, "logits", ""))  # a teacher that has them names its model
-    source = run.logits or own or (EMBEDDED if run.student in SIZES else "")
+    source = run.logits or own or (EMBEDDED if run.student in SIZES and run.teacher.label == "oracle" else "")
     if not source:
         raise ConfigError(
             f"teacher={run.teacher.label}: it gives texts only, and this recipe learns from a teacher's distributions. "
@@ -114,7 +115,8 @@ def blank(engine: StepEngine, size: str, seed: int) -> Student:
         (create_of_characters if size in SCRATCH else create)(size, scratch, seed=seed)
         yield todo[0], {"marks": [{"weights": engine.store.artifacts.adopt(scratch)}]}
 
-    step = Step("checkpoint", 1, {"create": size, "seed": seed, "world": WORLD_VERSION})
+    world = TINYPY_VERSION if size in SCRATCH else WORLD_VERSION  # of the world whose tokens it reads
+    step = Step("checkpoint", 1, {"create": size, "seed": seed, "world": world})
     [record] = engine.run(step, ["blank"], made, [1])
     return Student(size, record.payload["marks"][0]["weights"])
 

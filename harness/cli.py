@@ -188,7 +188,12 @@ def add_store(one: argparse.ArgumentParser) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
-    options = parser().parse_args(arguments)
+    options, rest = parser().parse_known_args(arguments)
+    # argparse takes a list of words only before the first option; people write them anywhere
+    if any("=" not in word or word.startswith("-") for word in rest) or (rest and not hasattr(options, "words")):
+        parser().error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        options.words = [*options.words, *rest]
     if options.command is None:
         parser().print_help()
         return WRONG_USAGE
@@ -269,6 +274,14 @@ def show(lines: Iterable[str]) -> None:
     for line in lines:
         indent = " " * (len(line) - len(line.lstrip()) + 2)
         print(textwrap.fill(line, terminal_width(), subsequent_indent=indent) if len(line) > terminal_width() else line)
+
+
+def read(path: Path) -> str:
+    """Return a file that a command names."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as err:
+        raise ConfigError(f"{path}: cannot be read ({err}). Expected a text file.") from err
 
 
 def terminal_width() -> int:
@@ -352,7 +365,7 @@ def teacher_try_command(options: argparse.Namespace) -> int:
     from harness.resolve import resolve
 
     command = resolve(options.words, need_recipe=False)
-    about = {"attempt": options.attempt.read_text() if options.attempt else "", "feedback": options.feedback}
+    about = {"attempt": read(options.attempt) if options.attempt else "", "feedback": options.feedback}
     for line in asking.attempt(command.run, options.problem, options.kind, options.method, about):
         print(line)
     return OK

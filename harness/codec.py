@@ -65,6 +65,7 @@ def answer_to_json(answer: Answer) -> dict[str, Json]:
         **({} if answer.checks is None else {"checks": [check_to_json(check) for check in answer.checks]}),
         **({"fault": answer.fault} if answer.fault else {}),
         **({"calls": answer.calls} if answer.calls != 1 else {}),
+        **({"without": list(answer.without)} if answer.without else {}),
     }
 
 
@@ -79,6 +80,8 @@ def answer_from_json(data: object) -> Answer:
             found["scores"] = tuple(found["scores"])
         if found.get("checks") is not None:
             found["checks"] = tuple(check_from_json(check) for check in found["checks"])
+        if "without" in found:
+            found["without"] = tuple(found["without"])
         return Answer(**found)
     except (KeyError, TypeError, ValueError) as err:
         raise DataError(f"answer as JSON: {type(err).__name__}: {err}. Expected what answer_to_json writes.") from err

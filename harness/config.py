@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 
+from harness.store.artifacts import secret_in
 from harness.store.keys import Json, digest
 from harness.teachers.settings import NOT_ANSWERS, Teaching
 
@@ -20,7 +22,7 @@ class Budget:
     examples: int = 800  # distinct training examples
     updates: int = 100  # optimiser steps; every recipe makes exactly this many
     attempts: int = 800  # completions sampled from the student
-    teacher_calls: int = 0
+    teacher_calls: int = 0  # different requests; further draws of an unreadable answer come on top, as do tries
     teacher_usd: float = 0.0  # US dollars, of the whole command and all its cells; no call is sent that may exceed it
     allow_unpriced: bool = False  # ask a teacher whose price is not known
 
@@ -52,7 +54,7 @@ class Train:
     learning_rate: float = 2e-3  # peak
     warmup: int = 10  # optimiser steps
     final_ratio: float = 0.05  # of the peak rate, at the end of the linear decay
-    max_tokens: int = 1024  # longest example; a longer one is an error
+    max_tokens: int = 1024  # longest example; a longer one is left out and counted
     attempt_tokens: int = 0  # longest attempt at a training problem; 0: 96 in the embedded world, else 512
     micro_batches: int = 1  # forward passes an update is split into, to save memory
     order: Literal["none", "seq", "inc", "hyb"] = "none"  # stages of rising difficulty where a recipe gives no order
@@ -136,6 +138,8 @@ class Run:
 
 
 NOT_RESULTS = ("jobs", "workers", "report_to", "keep", "run", "store", "artifacts", "data")
+MONEY = ("teacher_usd", "allow_unpriced")  # of the budget: whether a run may go on, and nothing that it finds
+SECRET_OPTION = re.compile(r"(?:^|\s)(--(?:api[-_]key|hf[-_]token))(?=[\s=]|$)")  # of a server
 
 
 @dataclass(frozen=True)
@@ -170,9 +174,23 @@ class Command:
         """Return what decides the results, for hashing, comparing and printing."""
         run = {key: value for key, value in dataclasses.asdict(self.run).items() if key not in NOT_RESULTS}
         run["teacher"] = {key: value for key, value in run["teacher"].items() if key not in NOT_ANSWERS}
+        run["budget"] = {key: value for key, value in run["budget"].items() if key not in MONEY}
         return {"run": run, "cells": [dataclasses.asdict(cell) for cell in self.cells]}
 
     def folder(self) -> str:
         """Return the run's folder: as given, or named after the recipes and the hash of the configuration."""
         label = "+".join(name.rpartition(".")[2] for name in self.run.recipe)[:60]
         return self.run.run or f"runs/{label}-{digest(self.content())[:8]}"
+
+
+def secrets_in(run: Run) -> list[str]:
+    """Return what is wrong with keys that hold a password, or a server's key: they would be written into files."""
+    told = [secret_in("store", run.store), secret_in("artifacts", run.artifacts)]
+    problems = [one for one in told if one]
+    for key, words in (("command", run.generation.command), ("options", run.generation.options)):
+        problems += [
+            f"generation.{key}: {option} holds a secret, which would be written down with every run. Leave it out: the "
+            "server is asked from this machine alone and needs no key, and the hub's token is read from HF_TOKEN."
+            for option in SECRET_OPTION.findall(words)
+        ]
+    return problems

@@ -17,7 +17,6 @@ LINE_EVERY_S = 10.0  # between plain lines of one job
 KINDS = {
     "checkpoint": "training",
     "samples": "sampling",
-    "scores": "scoring",
     "verdicts": "judging",
     "answers": "asking the teacher",
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import catalog
-from harness.base import check_logits, student_folder
+from harness.base import EMBEDDED, check_logits, logits_source, student_folder
 from harness.benchmarks.base import Benchmark
 from harness.compare import UNTRAINED, benchmarks_of, data_folder, teacher_of
 from harness.config import Cell, Command, Run
@@ -112,6 +112,15 @@ LOGITS = "logits"  # what a recipe needs if it learns from a teacher's distribut
 def asks_logits(command: Command) -> bool:
     """Tell whether a cell of the command, as it is configured, learns from a teacher's distributions."""
     return any(LOGITS in needs_of(cell) for cell in command.cells)
+
+
+def logits_of(command: Command) -> str:
+    """Return whose distributions the command's recipes learn; empty if none of them does."""
+    if not asks_logits(command):
+        return ""
+    source = logits_source(command.run, teacher_of(command.run))
+    made = f", trained here on {command.run.world.teacher_examples:,} solutions" if source == EMBEDDED else ""
+    return f"{source}{made}"
 
 
 def needs_of(cell: Cell) -> tuple[str, ...]:

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from harness.students.served import Served
 
 # Code versions: raise one when the same inputs would give another result. A golden test forces it.
-SCORES = 1
 ANSWERS, SAMPLES, VERDICTS, CHECKPOINT = 1, 1, 2, 1
+SERVED = 2  # of what a server is asked for, beside SAMPLES; 2: nothing is left to the model's generation_config.json
 
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"  # that runs the candidates
@@ -67,10 +67,6 @@ class Engine(Protocol):
     ) -> tuple[list[list[Sample]], list[Record]]: ...
 
     def judge(self, pairs: Sequence[tuple[Problem, str]], cpu_s: float) -> tuple[list[Verdict], list[Record]]: ...
-
-    def score(
-        self, student: Student, pairs: Sequence[tuple[str, str]], batch: int
-    ) -> tuple[list[list[float]], list[Record]]: ...
 
     def fit(
         self, student: Student, data: TrainingSet, objective: Objective, schedule: Schedule, seed: int
@@ -165,7 +161,8 @@ class StepEngine:
         }
         if self.generation.backend != "transformers":
             named = self.generation
-            shared["generation"] = [named.backend, *([named.command, named.options] if named.backend == "vllm" else [])]
+            server = [named.command, named.options, SERVED] if named.backend == "vllm" else []
+            shared["generation"] = [named.backend, *server]
 
         def compute(todo: list[int]) -> Iterator[tuple[int, Payload]]:
             generate = self.generator(student)
@@ -186,34 +183,6 @@ class StepEngine:
             own = [made[place * decoding.n + index] for index in range(decoding.n)]
             found.append([Sample(key, index, *one) for index, one in enumerate(own)])
         return found, records
-
-    def score(
-        self, student: Student, pairs: Sequence[tuple[str, str]], batch: int
-    ) -> tuple[list[list[float]], list[Record]]:
-        """Return log q (nats) of every token of each (prompt, completion), the end token last."""
-        order = sorted(range(len(pairs)), key=lambda row: (len("".join(pairs[row])), pairs[row]))
-        chunks = [order[start : start + batch] for start in range(0, len(order), batch)]
-        shared: Json = {
-            "weights": student.weights,
-            "threads": self.threads,
-            "device": self.device,
-            "libraries": libraries(),
-        }
-
-        def compute(todo: list[int]) -> Iterator[tuple[int, Payload]]:
-            from harness.students.engine import score
-
-            loaded = self.load(student)
-            for number in todo:
-                scored = score(loaded, [pairs[row] for row in chunks[number]])
-                yield number, {"logp": [[*one] for one in scored]}
-
-        items: list[Json] = [[list(pairs[row]) for row in rows] for rows in chunks]
-        records = self.run(Step("scores", SCORES, shared), items, compute, [len(rows) for rows in chunks])
-        found: dict[int, list[float]] = {}
-        for rows, record in zip(chunks, records, strict=True):
-            found.update(zip(rows, record.payload["logp"], strict=True))
-        return [found[row] for row in range(len(pairs))], records
 
     def generator(self, student: Student) -> Callable[[Sequence[str], Decoding, Sequence[int]], list[Generation]]:
         """Return what answers a batch of prompts by the student, as `generation.backend` says."""
@@ -271,7 +240,7 @@ class StepEngine:
             "limits": dataclasses.asdict(limits),
             "level": self.level,
             "python": PYTHON,
-            "numpy": numpy_version(),  # which programs may import
+            "numpy": version_of("numpy").get("numpy"),  # which programs may import
         }
         items: list[Json] = [[program, problem.entry_point, checks_hash(problem)] for problem, program in pairs]
 
@@ -339,6 +308,7 @@ class StepEngine:
             kept: list[Json] = []
             for mark in marks:
                 weights = self.store.artifacts.adopt(mark.folder)
+                left_out: dict[str, Json] = {"left_out": {**mark.left_out}} if mark.left_out else {}
                 kept.append(
                     {
                         "weights": weights,
@@ -350,6 +320,7 @@ class StepEngine:
                         "own_texts": mark.own_texts,
                         "own_tokens": mark.own_tokens,
                         "micro_batches": mark.micro_batches,
+                        **left_out,
                     }
                 )
             shutil.rmtree(work)
@@ -382,15 +353,6 @@ def version_of(package: str) -> dict[str, Json]:
 def objective_key(objective: Objective) -> Json:
     terms = {"contrast": objective.contrast, "soft": objective.soft}
     return {name: {"name": term.name, **dataclasses.asdict(term)} for name, term in terms.items() if term is not None}
-
-
-@cache
-def numpy_version() -> str | None:
-    """Return the version of numpy that programs may import, without a patch level; None where there is none."""
-    try:
-        return ".".join(metadata.version("numpy").split(".")[:2])
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def program_of(problem: Problem, program: str, cpu_s: float) -> Program:

@@ -21,7 +21,7 @@ from harness.feedback import feedback, repair_prompt
 from harness.novelty import novel
 from harness.ranges import in_range
 from harness.source.complexity import Halstead
-from harness.source.programs import assemble, completion_of, remainder, same_ast, strip_comments
+from harness.source.programs import assemble, completion_of, remainder, strip_comments
 from harness.source.syntax import normal_form
 from harness.staging import (
     SHARES,
@@ -73,6 +73,7 @@ from harness.training.objective import (
 )
 from harness.training.on_policy import own_updates
 from harness.training.schedule import Lora, Schedule
+from harness.training.whitebox import demand_lead
 from harness.types import Check, Example, Problem, Sample, Spent, Student, Text, TrainingSet, Verdict
 
 __all__ = [  # what a recipe may import from here
@@ -125,7 +126,6 @@ __all__ = [  # what a recipe may import from here
     "remainder",
     "repair_prompt",
     "rubric_total",
-    "same_ast",
     "stages_of",
     "strip_comments",
     "visits",
@@ -262,8 +262,8 @@ class Lab:
             found, records = self._engine.ask(self.teacher, [requests[row] for row in rows], seed)
             for row, answer, record in zip(rows, found, records, strict=True):
                 answers[row] = self._screen(answer)
-                if answer.fault and record.key not in self.counted:
-                    self.note(f"teacher answers {answer.fault}")
+                if record.key not in self.counted:
+                    self.notes.update(answer.notes)
                 self._charge(
                     record,
                     Spent(
@@ -362,13 +362,6 @@ class Lab:
         self.spent += Spent(student_samples=len(problems) * samples, student_tokens=tokens)
         return found
 
-    def logp(self, student: Student, pairs: Sequence[tuple[str, str]]) -> list[list[float]]:
-        """Return the student's log-probability (nats) of every token of each (prompt, completion), end token last."""
-        scores, records = self._engine.score(student, pairs, self._terms.batch)
-        for record in records:
-            self._charge(record, Spent())
-        return scores
-
     def judge(self, pairs: Sequence[tuple[Problem, str]]) -> list[Verdict]:
         """Run prompt + completion of each pair on the problem's own checks and return the verdicts in order."""
         verdicts, records = self._engine.judge(
@@ -427,6 +420,7 @@ class Lab:
             self.student, TrainingSet(examples), Objective(), schedule, self.seed
         )
         self._charge(record, Spent(training_tokens=mark["tokens"]))
+        self._note_left_out(mark)
         self.note("updates of the scoring model", updates)
         return scorer
 
@@ -456,6 +450,7 @@ class Lab:
             return [(student, Spent(), 0.0)] * cycles
         updates = self.budget.updates
         objective = self._with_teacher(objective or Objective(), updates * cycles)
+        demand_lead(objective, packing=self._terms.train.packing)
         self.rows_fitted |= {digest([one.prompt, one.completion, one.rejected]) for one in kept}
         self.updates_made += updates * cycles
         self._allow("examples", len(self.rows_fitted), self.budget.examples)
@@ -469,6 +464,7 @@ class Lab:
         schedule = schedule_of(settings, self._terms.threads, self._terms.device, marks_at, restarts)
         data = TrainingSet(tuple(kept), order)
         students, marks, record = self._engine.fit(student, data, objective, schedule, self.seed)
+        self._note_left_out(marks[-1])
         shares: list[tuple[Student, Spent, float]] = []
         counts, before = ("examples", "tokens", "own_texts", "own_tokens"), dict[str, Any]()
         for at_mark, mark in zip(students, marks, strict=True):
@@ -483,6 +479,11 @@ class Lab:
             before = mark
             shares.append((at_mark, spent, record.seconds / cycles))
         return shares
+
+    def _note_left_out(self, mark: dict[str, Any]) -> None:
+        """Note the examples that a fit could not train on, as the fit tells them: only there are they tokens."""
+        for name, count in mark.get("left_out", {}).items():
+            self.note(name, count)
 
     def _with_teacher(self, objective: Objective, updates: int) -> Objective:
         """Return the objective with the weights whose distributions it learns, and the room of the student's own texts.

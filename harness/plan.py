@@ -42,7 +42,7 @@ LONGEST_S = 60.0  # a recipe whose loop ends on real verdicts only would be rehe
 
 # Seconds of one unit on one core with the embedded student, measured on the default run; they set the proportions of
 # the progress display and the first guess of the time left. Real students move both by one common factor.
-UNIT_S = {"checkpoint": 0.045, "samples": 0.005, "scores": 0.001, "verdicts": 0.004, "answers": 0.0007}
+UNIT_S = {"checkpoint": 0.045, "samples": 0.005, "verdicts": 0.004, "answers": 0.0007}
 
 
 @dataclass(frozen=True)
@@ -118,12 +118,6 @@ class Rehearsal:
             passed = RIGHT in text or (TRIED in text and share < ATTEMPTS_PASS)
             verdicts.append(Verdict("passed" if passed else "wrong", "", None, 0, 1, 0.0, 0.0, 0, "rehearsal"))
         return verdicts, [self.record("verdicts", [problem.id, text, checks(problem)]) for problem, text in pairs]
-
-    def score(
-        self, student: Student, pairs: Sequence[tuple[str, str]], batch: int
-    ) -> tuple[list[list[float]], list[Record]]:
-        record = self.record("scores", [student.weights, [list(one) for one in pairs]], len(pairs))
-        return [[-1.0 - random.Random(text).random()] for _, text in pairs], [record]
 
     def fit(
         self, student: Student, data: TrainingSet, objective: Objective, schedule: Schedule, seed: int

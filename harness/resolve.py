@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from harness import catalog
-from harness.config import Cell, Command, Run
+from harness.config import Cell, Command, Run, secrets_in
 from harness.errors import ConfigError, suggest
 from harness.teachers.settings import check as check_teaching
 
@@ -313,6 +313,7 @@ def check(run: Run, problems: list[str], *, sampled: bool) -> None:
     if not 0 <= run.train.final_ratio <= 1:
         problems.append(f"train.final_ratio={run.train.final_ratio}: expected 0 to 1.")
     problems += check_teaching(run.teacher)
+    problems += secrets_in(run)
     for name, given in (("recipe", run.recipe), ("seed", run.seed), ("benchmark", run.benchmark), ("k", run.k)):
         twice = sorted({str(one) for one in given if given.count(one) > 1})
         problems += [f"{name}={one}: given twice. Expected each value once." for one in twice]

@@ -52,7 +52,8 @@ class RunFolder:
             write_text(self.path / "config.json", json.dumps(self.content, indent=1, sort_keys=True) + "\n")
         facts = {
             "command": f"harness compare {' '.join(command.words)}",
-            "store": store if is_url(store := command.run.store) else str(Path(store).resolve()),
+            "store": anywhere(command.run.store),
+            "artifacts": anywhere(command.run.artifacts) if command.run.artifacts else "",  # empty: STORE/artifacts
         }
         write_text(self.path / "run.json", json.dumps(facts, indent=1, sort_keys=True) + "\n")
         write_text(self.path / "versions.json", json.dumps(versions(), indent=1, sort_keys=True) + "\n")
@@ -104,6 +105,11 @@ class RunFolder:
         write_text(self.path / "table.md", markdown)
 
 
+def anywhere(place: str) -> str:
+    """Return a place as it is called from any folder: a URL as it is, a folder whole."""
+    return place if is_url(place) else str(Path(place).resolve())
+
+
 def differences(old: Any, new: Any, at: str = "") -> list[str]:
     """Return `key: old → new` for the leaves in which two nested mappings differ."""
     if isinstance(old, dict) and isinstance(new, dict):
@@ -127,17 +133,24 @@ def versions() -> dict[str, str]:
 
 
 def read_facts(folder: Path) -> dict[str, Any]:
-    """Return a run's configuration, its `command` and where its `store` is, as one mapping.
+    """Return a run's configuration, its `command` and where its `store` and `artifacts` are, as one mapping.
 
     Raises StoreError if `folder` is not a run's folder, or a file in it is damaged.
     """
+    if not (folder / "config.json").is_file():
+        below = [one.parent.name for one in sorted(folder.glob("*/config.json"))]
+        near = suggest(folder.name, [one.parent.name for one in folder.parent.glob("*/config.json")])
+        runs = f" It holds the runs {', '.join(below[:5])}." if below else ""
+        raise StoreError(
+            f"{folder}: not the folder of a run{near}. Expected a folder that `harness compare` wrote.{runs}"
+        )
     try:
         run: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))["run"]
         return {**run, **json.loads((folder / "run.json").read_text(encoding="utf-8"))}
     except (OSError, ValueError, KeyError, TypeError) as err:
-        near = suggest(folder.name, [one.parent.name for one in folder.parent.glob("*/config.json")])
         raise StoreError(
-            f"{folder}: not the folder of a run ({err}){near}. Expected a folder that `harness compare` wrote."
+            f"{folder}: its config.json or run.json is damaged ({type(err).__name__}: {err}). Remove the folder and "
+            "run its command again; the store keeps every step."
         ) from err
 
 

@@ -14,6 +14,7 @@ from harness.base import student_folder
 from harness.benchmarks.registry import available
 from harness.config import Budget, Command, Run
 from harness.display import clock
+from harness.driver import logits_of
 from harness.plan import ATTEMPTS_PASS, Forecast
 from harness.problems import GENERATED
 from harness.prompting import NOT_USED, RAW_CHAT, style_warning
@@ -39,6 +40,8 @@ def opening(command: Command, level: str, missing: Sequence[str]) -> Iterator[st
     size = f" of {run.cycles * run.budget.examples}" if run.problems in GENERATED else ""
     yield f"student     {run.student} on {run.device}, {run.threads} thread(s) a cell"
     yield f"teacher     {run.teacher.label}"
+    if logits := logits_of(command):
+        yield f"logits      {logits}"
     yield f"problems    {run.problems}{size}, seeds {', '.join(map(str, run.seed))}"
     yield f"benchmark   {', '.join(run.benchmark)}, pass@{','.join(map(str, run.k))} after each of {run.cycles} cycles"
     if warning := style_warning(run, student_folder(run)):
@@ -296,5 +299,5 @@ def leaves(config: Any, at: str = "") -> Iterator[tuple[str, str]]:
         if dataclasses.is_dataclass(value):
             yield from leaves(value, f"{at}{field.name}.")
         else:
-            shown = ",".join(map(str, typing.cast(tuple[Any, ...], value))) if isinstance(value, tuple) else str(value)
-            yield f"{at}{field.name}", shown
+            values = typing.cast(tuple[Any, ...], value) if isinstance(value, tuple) else (value,)
+            yield f"{at}{field.name}", ",".join("null" if one is None else str(one) for one in values)

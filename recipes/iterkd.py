@@ -15,7 +15,7 @@ N attempts; the budget's optimiser updates, each forward pass twice as long wher
 | each cycle from the current student or from the base: unknown | from the current one | ours |
 | cycles, pool size: unknown | the comparison's `cycles` and `budget.examples` | ours |
 | likelihood on correct, contrast on faulty code; its form unknown | hinge max(0, m − (s⁺ − s⁻)), nats per token; five others by `contrast` | ours: bounded, no reference model |
-| weight and margin unknown | λ = 0.5, m = 0.2; the other forms' own numbers as in `harness/training/objective.py` | ours |
+| weight and margin unknown | λ = 0.5, m = 0.2; every other form its own numbers and, unless `weight` is set, its own λ (`harness/training/objective.py`) | ours |
 | optimiser unknown (LLaMA-Factory) | the comparison's trainer and updates, a fresh optimiser each cycle | ours: equal updates |
 | five fault types, at least one in a faulty answer | the same; the type is drawn by us | authors' code; drawing is ours |
 | faulty answer independent of the correct one (released data) | an edit of the correct one | ours: the fault is the only difference |
@@ -26,6 +26,7 @@ N attempts; the budget's optimiser updates, each forward pass twice as long wher
 | rubric 0–6 by a trained scoring model | rubric by the teacher; `rubric=scorer` trains one on the first cycle's teacher scores | authors' code; the default is ours: cost |
 | tool: compile and run, without tests | `tool=run_only`; a refused program fails | authors' code; refused is ours |
 | three levels; thresholds unknown | hard: tool fails or score ≤ 2; easy: tool passes and score ≥ 5; `level_rule=mean`: mean of both views, hard < 0.5, easy ≥ 0.8 | authors' code; thresholds are ours |
+| one view alone (`ablation.views`): unknown | model: hard ≤ 2, easy ≥ 5 (`mean`: its bounds, of score / 6), no score medium; tool: fails hard, passes easy | ours: else no problem were easy, so more than the view would change |
 | easy: same domain, rarer; else same domain and type | the same | authors' code |
 | quotas, renewal, replay unknown | hard/medium/easy 50/30/20 %; N/2 new, ≤ N/4 hard kept, replay fills up | ours: equal updates |
 | filters unknown | four words, ROUGE-L F ≤ `rouge`; exact prompt for the embedded world's templates; benchmarks' problems dropped | ours: Lion's |
@@ -34,7 +35,7 @@ N attempts; the budget's optimiser updates, each forward pass twice as long wher
 import random
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from harness.lab import (
@@ -68,11 +69,12 @@ GIVEAWAYS = r"(?<![a-z])(?:error|wrong|incorrect|fault|bug|mistake|intentional)"
 Level = Literal["hard", "medium", "easy"]
 LEVELS: tuple[Level, ...] = ("hard", "medium", "easy")
 Tool = Literal["pass", "fail"]
+Views = Literal["both", "model", "tool", "random"]
 
 
 @dataclass(frozen=True)
 class Ablation:
-    views: Literal["both", "model", "tool", "random"] = "both"  # what decides a problem's level
+    views: Views = "both"  # what decides a problem's level
     level_split: bool = True  # off: one kind of new problem, seeds drawn without regard to level
     renew: bool = True  # off: every cycle on the seed pool, with equal updates
     in_depth: bool = False  # on: after a hard problem a harder one (a draft that the authors dropped)
@@ -82,7 +84,7 @@ class Ablation:
 class Config:
     contrast: Literal["margin", "dpo", "simpo", "orpo", "infonce", "unlikelihood"] = "margin"  # form of L_FCL
     margin: float = 0.2  # m of `margin`, nats per token between correct and faulty code
-    weight: float = 0.5  # λ of the contrast; 0 is plain likelihood
+    weight: float | None = None  # λ of the contrast, 0 is plain likelihood; null: that of its form, 0.5 for `margin`
     retries: int = 2  # further requests for a faulty answer that fails, before the mutator
     rubric: Literal["teacher", "scorer", "heuristic"] = "teacher"  # who scores the attempts
     tool: Literal["run_only", "run_tests"] = "run_only"  # what the tool view runs
@@ -95,7 +97,8 @@ class Config:
     ablation: Ablation = field(default_factory=Ablation)
 
     def __post_init__(self) -> None:
-        in_range(self, zero_or_more=("margin", "weight", "retries"), one_or_more=("tries",))
+        weight = () if self.weight is None else ("weight",)
+        in_range(self, zero_or_more=("margin", *weight, "retries"), one_or_more=("tries",))
         in_range(self, shares=("fresh", "keep_hard", "rouge"))
         if min(self.quota) < 0 or abs(sum(self.quota) - 1) > 1e-6:
             raise ValueError(f"quota={','.join(map(str, self.quota))}: expected three shares that add up to 1.")
@@ -113,7 +116,7 @@ def needs(cfg: Config) -> tuple[str, ...]:
     scored = renew and cfg.ablation.views in ("both", "model") and cfg.rubric != "heuristic"
     return (
         "solve",
-        *(("corrupt",) if cfg.weight > 0 else ()),
+        *(("corrupt",) if cfg.weight != 0 else ()),
         *(("judge",) if scored else ()),
         *(("pose", "tests") if renew else ()),
         "checks",
@@ -138,9 +141,10 @@ def train(lab: Lab, cfg: Config) -> Iterator[Student]:
         attempts = lab.attempt(student, pool)
         scores, scorer = model_view(lab, cfg, pool, attempts, scorer)
         ran = tool_view(lab, cfg, pool, attempts)
-        views = zip(pool, ran, scores, strict=True)
-        levels: dict[str, Level] = {one.id: level(tool, score, cfg.level_rule) for one, tool, score in views}
-        if cfg.ablation.views == "random":
+        rule, views = cfg.level_rule, cfg.ablation.views
+        rated = zip(pool, ran, scores, strict=True)
+        levels: dict[str, Level] = {one.id: level(tool, score, rule, views) for one, tool, score in rated}
+        if views == "random":
             levels = {key: lab.rng("level", cycle, key).choice(LEVELS) for key in levels}
         for name in LEVELS:
             lab.note(f"cycle {cycle + 1} {name}", sum(one == name for one in levels.values()))
@@ -210,8 +214,8 @@ def contrast(correct: dict[str, tuple[Problem, str]], faulty: dict[str, str]) ->
 
 def objective(cfg: Config) -> Objective:
     """Return L_SFT + λ·L_FCL."""
-    margin = Margin(cfg.margin, cfg.weight)
-    return Objective(contrast=margin if cfg.contrast == "margin" else CONTRASTS[cfg.contrast](weight=cfg.weight))
+    form = Margin(cfg.margin) if cfg.contrast == "margin" else CONTRASTS[cfg.contrast]()
+    return Objective(contrast=form if cfg.weight is None else replace(form, weight=cfg.weight))
 
 
 # --- stage 2 ---------------------------------------------------------------------------------------------------------
@@ -245,17 +249,21 @@ def tool_view(lab: Lab, cfg: Config, pool: Sequence[Problem], attempts: Sequence
     return ["pass" if row in verdicts and verdicts[row].passed else "fail" for row in range(len(pool))]
 
 
-def level(tool: Tool | None, score: float | None, rule: str = "rule") -> Level:
+def level(tool: Tool | None, score: float | None, rule: str = "rule", views: Views = "both") -> Level:
     """Join the two views: hard if the tool fails or the score is at most 2, easy if it passes with 5 or more.
 
-    `mean`: by the mean of score / 6 and of the tool's 0 or 1; a view that is missing leaves the other.
+    `mean`: by the mean of score / 6 and of the tool's 0 or 1; a view that is missing leaves the other. A view that is
+    asked for alone calls problems easy alone: an ablation is to change what is looked at, not whether any are easy.
     """
+    if views == "tool":
+        return "easy" if tool == "pass" else "hard"
     if rule == "mean" and score is not None:
         mean = score / 6 if tool is None else 0.5 * score / 6 + 0.5 * (tool == "pass")
         return "easy" if mean >= 0.8 else "hard" if mean < 0.5 else "medium"
     if tool == "fail" or (score is not None and score <= 2):
         return "hard"
-    return "easy" if score is not None and score >= 5 and tool == "pass" else "medium"
+    passed = tool == "pass" or views == "model"
+    return "easy" if passed and score is not None and score >= 5 else "medium"
 
 
 # --- stage 3 ---------------------------------------------------------------------------------------------------------

@@ -112,8 +112,8 @@ def terminal(gate: Gate) -> Iterator[str]:
     yield ""
     rows = [[clean(row[0]), *row[1:7], row[8]] for row in numbers(gate)]
     yield from plain(Grid("", [*HEADER[:7], "-/+"], rows)).splitlines()
-    yield f"difference in points with one-sided {100 * (1 - gate.alpha):g} % bounds, paired by problem; -/+: problems"
-    yield "lost and gained"
+    bounds = f"one-sided {100 * (1 - gate.alpha):g} % bounds"
+    yield f"difference in points with {bounds}, paired by problem; -/+: problems lost and gained"
     for one in gate.benchmarks:
         yield ""
         yield f"{one.benchmark}: {one.verdict}: {sentence(one, gate.alpha)}."

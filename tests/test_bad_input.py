@@ -27,6 +27,7 @@ pytestmark = pytest.mark.compare
         (["recipe=iterkd", "report_to=trackio"], "pip install trackio"),
         (["recipe=iterkd", "report_to=trakio"], "did you mean trackio?"),
         (["recipe=iterkd", "generation.backend=vlm"], "did you mean vllm?"),
+        (["recipe=iterkd", "artifacts=ftp://me:pw@host/x"], "artifacts=ftp://***@host/x: a password or key"),
     ],
 )
 def test_a_wrong_word_is_told_and_writes_nothing(words, said, tmp_path):

@@ -169,6 +169,14 @@ def test_an_earlier_cycle_is_exported_from_the_store(finished, tmp_path):
     assert (tmp_path / "student/model.safetensors").is_file()
 
 
+def test_a_student_is_exported_from_where_the_run_kept_its_checkpoints(tmp_path):
+    run("compare", "recipe=standard_kd", *TINY, "artifacts=elsewhere", folder=tmp_path)
+    assert not (tmp_path / "runs/store/artifacts").exists()
+    words = ("recipe=standard_kd", "cycle=1", "--to", "student")
+    run("export", str(only_run(tmp_path)), *words, folder=tmp_path)
+    assert (tmp_path / "student/model.safetensors").is_file()
+
+
 def test_a_finished_run_is_reported_from_its_folder(finished):
     folder, out = finished
     again = run("report", str(only_run(folder)), folder=folder)

@@ -3,6 +3,7 @@ import pytest
 from harness.config import Run
 from harness.errors import ConfigError
 from harness.resolve import parse, resolve
+from harness.runs import RunFolder, read_facts
 
 
 def problems(*words):
@@ -108,6 +109,55 @@ def test_where_results_are_kept_does_not_change_what_they_are():
     one = resolve(["recipe=iterkd", "store=a", "jobs=1"])
     other = resolve(["recipe=iterkd", "store=b", "jobs=2", "keep=all"])
     assert one.content() == other.content()
+
+
+def test_a_raised_cap_on_money_is_the_same_run_and_its_folder_is_opened_again(tmp_path):
+    words = ["recipe=iterkd", f"run={tmp_path / 'mine'}", f"store={tmp_path / 'store'}"]
+    RunFolder(resolve([*words, "budget.teacher_usd=1"])).close()
+    again = resolve([*words, "budget.teacher_usd=2", "budget.allow_unpriced=true"])
+    RunFolder(again).close()
+    assert "budget.teacher_usd=2" in read_facts(tmp_path / "mine")["command"]
+    named = [resolve(["recipe=iterkd", f"budget.teacher_usd={cap}"]).folder() for cap in (1, 2)]
+    assert named[0] == named[1] != resolve(["recipe=iterkd", "budget.teacher_calls=2"]).folder()
+
+
+def test_a_run_tells_where_its_checkpoints_lie_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for given, told in (("here", str(tmp_path / "here")), ("memory://there", "memory://there"), ("", "")):
+        RunFolder(resolve(["recipe=iterkd", "run=mine", f"artifacts={given}"])).close()
+        assert read_facts(tmp_path / "mine")["artifacts"] == told
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "artifacts=s3://AKIA:hid/den@bucket/x",
+        "artifacts=ftp://me:hidden@host/x",
+        "artifacts=simplecache::ftp://me:hidden@host:21/x",
+        "store=postgresql://me:hidden@host/db",
+        "store=postgresql://me@host/db?password=hidden",
+        "generation.options='--tp 2 --api-key hidden'",
+        "generation.options='--hf_token=hidden'",
+        "generation.command='vllm serve --api-key=hidden'",
+    ],
+)
+def test_what_holds_a_secret_is_refused_and_not_repeated(word):
+    [told] = problems("recipe=iterkd", "artifacts=a" if word.startswith("store") else "cycles=1", word)
+    assert told.startswith(word.partition("=")[0])
+    assert "would be written down with every run" in told
+    assert "hid" not in told.replace("would", "")
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "artifacts=ftp://me@host:2121/a@b",
+        "artifacts=abfs://box@account.dfs.core.windows.net/x",
+        "generation.options='--max-model-len 2048 --hf-token-of none'",
+    ],
+)
+def test_what_only_looks_like_a_secret_is_taken(word):
+    assert resolve(["recipe=iterkd", word])
 
 
 def test_another_configuration_has_another_folder():

@@ -106,17 +106,6 @@ def test_several_samples_of_a_prompt_differ(opened):
     assert (first.index, second.index) == (0, 1) and first.completion != second.completion
 
 
-def test_scores_are_the_students_own_kept_and_in_the_order_of_the_pairs(opened, monkeypatch):
-    pairs = [(text, f"    return {text}") for _, text in PROMPTS]
-    engine = opened()
-    loaded = engine.load(TINY)
-    expected = [students.score(loaded, [pair])[0] for pair in pairs]
-    calls = counted(monkeypatch, students, "score")
-    found, records = engine.score(TINY, pairs, 2)
-    assert [one == pytest.approx(other, abs=1e-5) for one, other in zip(found, expected, strict=True)] == [True] * 3
-    assert opened().score(TINY, pairs, 2) == (found, records) and len(calls) == 2
-
-
 # --- verdicts --------------------------------------------------------------------------------------------------------
 
 
@@ -211,6 +200,15 @@ def test_another_seed_or_a_contrast_is_another_training(opened, monkeypatch):
         for objective, seed in ((Objective(), 3), (Objective(), 4), (Objective(contrast=Margin(0.2, 0.5)), 3))
     ]
     assert len(set(ends)) == len(calls) == 3
+
+
+def test_a_fit_keeps_what_it_left_out_and_says_nothing_where_it_left_out_nothing(opened):
+    engine = opened()
+    longer = TrainingSet((*DATA.examples, Example("p", "x" * 300)))
+    _, marks, _ = engine.fit(TINY, longer, Objective(), SCHEDULE, 3)
+    _, plain, _ = engine.fit(TINY, DATA, Objective(), SCHEDULE, 3)
+    assert all(mark.pop("left_out") == {"examples longer than the student's positions, left out": 1} for mark in marks)
+    assert marks == plain
 
 
 def test_a_trained_student_is_sampled_from_the_store(opened):

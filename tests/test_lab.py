@@ -10,10 +10,11 @@ import pytest
 
 from harness.config import Budget, Train
 from harness.decontaminate import index_of
-from harness.errors import BudgetError, TeacherError
+from harness.errors import BudgetError, TeacherError, TrainingError
 from harness.lab import Lab, Terms
 from harness.store.database import Record
 from harness.teachers.requests import Judge, Pose, Refine, Solve
+from harness.training.objective import Objective, Soft
 from harness.types import Check, Example, Problem, Sample, Spent, Student, TrainingSet
 from tests.contracts.recipe import Anything, Witness
 
@@ -308,6 +309,26 @@ def test_a_cycle_of_fit_is_trained_under_the_comparisons_settings():
     assert schedule.updates == 5 and schedule.marks == (5,) and data.order == "as_given"
 
 
+def test_examples_that_a_fit_leaves_out_are_noted_once_a_fit():
+    class Leaves(Priced):
+        def fit(self, *args: Any) -> Any:
+            students, marks, record = super().fit(*args)
+            return students, [{**mark, "left_out": {"too long": 2}} for mark in marks], record
+
+    lab, _ = lab_of(cycles=2, engine=Leaves())
+    list(lab.fit_through(BASE, [example(0), example(1)]))
+    assert lab.notes["too long"] == 2
+
+
+def test_a_lead_and_packing_do_not_go_together_and_nothing_is_trained():
+    lab, engine = lab_of()
+    lab._terms = replace(lab._terms, train=replace(lab._terms.train, packing=True))
+    with pytest.raises(TrainingError, match=r"train\.packing=false"):
+        lab.fit(BASE, [example(0)], Objective(soft=Soft(teacher="t", lead="def g(x):\n")))
+    assert engine.trained == []
+    lab.fit(BASE, [example(0)], Objective(soft=Soft(teacher="t")))
+
+
 def test_answers_become_completions_and_those_that_do_not_fit_are_counted():
     lab, _ = lab_of()
     answers = lab.ask([Solve(one) for one in PROBLEMS[:3]])
@@ -355,12 +376,3 @@ def test_drawing_for_one_purpose_moves_no_other():
     before = lab.rng("seeds", 1).random()
     lab.rng("level", 1).random()
     assert lab.rng("seeds", 1).random() == before
-
-
-def test_log_probabilities_are_handed_out_and_charged_once():
-    lab, _ = lab_of()
-    pairs = [(problem(0).prompt, "    return 0\n"), (problem(1).prompt, "    return 1\n")]
-    assert [len(one) for one in lab.logp(BASE, pairs)] == [1, 1]  # as many as the stand-in says
-    seconds = lab.seconds
-    lab.logp(BASE, pairs)
-    assert lab.seconds == seconds == 1.0 and lab.spent == Spent()

@@ -10,7 +10,7 @@ from harness.errors import ConfigError, DataError, suggest
 from harness.resolve import parse
 from harness.results.finished import table_of_folder
 from harness.runs import keep_student, read_facts, student_name
-from harness.store.artifacts import Artifacts, hash_folder
+from harness.store.artifacts import artifacts_at, hash_folder
 from harness.store.rows import read_rows, write_text
 from harness.texts import about
 from harness.types import Row
@@ -29,7 +29,7 @@ def export(folder: Path, words: Sequence[str], target: Path) -> Path:
     if target.exists() and any(target.iterdir() if target.is_dir() else [target]):
         raise DataError(f"--to {target}: something is there already. Give a new folder.")
     facts = read_facts(folder)
-    source = find_files(folder, row, Path(facts["store"]))
+    source = find_files(folder, row, facts.get("artifacts") or str(Path(facts["store"]) / "artifacts"))
     if target.is_dir():
         target.rmdir()
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -60,6 +60,9 @@ def pick(rows: Sequence[Row], words: Sequence[str]) -> Row:
         raise ConfigError(problems)
     recipes = sorted({row.recipe for row in rows})
     name = wanted.pop("recipe", "")
+    if not name and len(recipes) > 1:
+        raise ConfigError(f"recipe: this run holds {', '.join(recipes)}. Say which: recipe={recipes[-1]}.")
+    name = name or recipes[0]
     if name not in recipes:
         raise ConfigError(f"recipe={name}: not in this run{suggest(name, recipes)}. Recipes: {', '.join(recipes)}.")
     found = [row for row in rows if row.recipe == name]
@@ -87,9 +90,9 @@ def pick(rows: Sequence[Row], words: Sequence[str]) -> Row:
     return next(iter(students.values()))
 
 
-def find_files(folder: Path, row: Row, store: Path) -> Path:
-    """Return the student's files: in the run folder where they were kept, else in the store."""
+def find_files(folder: Path, row: Row, artifacts: str) -> Path:
+    """Return the student's files: in the run folder where they were kept, else among the store's artifacts."""
     kept = folder / "students" / student_name(row.recipe, row.settings, row.seed, row.cycle)
     if kept.is_dir() and hash_folder(kept) == row.weights:
         return kept
-    return Artifacts(store / "artifacts").path(row.weights)
+    return artifacts_at(artifacts).path(row.weights)

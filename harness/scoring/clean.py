@@ -11,7 +11,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -77,7 +77,8 @@ def clean_file(path: Path, run: Run, progress: Callable[[int, int], None] | None
             draft.replace(target)
     finally:
         for draft in drafts:
-            draft.unlink(missing_ok=True)
+            with suppress(OSError):  # of a folder that cannot be written to
+                draft.unlink(missing_ok=True)
     return found
 
 

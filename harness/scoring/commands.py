@@ -65,6 +65,8 @@ def evaluate(options: argparse.Namespace, show: Show) -> int:
 
     if options.selftest:
         return selftest(options, show)
+    if wrong := [str(path) for path in options.compare or () if "=" in str(path) and not path.exists()]:
+        raise ConfigError(f"--compare {wrong[0]}: it takes two files or folders of samples, A and B; keys come after.")
     paths = [Path(word) for word in options.words if "=" not in word or Path(word).exists()]
     words = [word for word in options.words if Path(word) not in paths]
     run = resolve(eval_words(words), need_recipe=False).run

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.benchmarks.base import Benchmark
-from harness.engine import VERDICTS, program_of
+from harness.engine import VERDICTS, program_of, version_of
 from harness.errors import ConfigError, DataError, SandboxError
 from harness.sandbox import Limits, Program
 from harness.scoring import samples as files
@@ -122,7 +122,8 @@ def evaluate(
     if not k or min(k) < 1:
         raise ConfigError(f"k={','.join(map(str, k))}: pass@k needs a k of 1 or more, as in k=1,10.")
     before = files.fingerprint(samples)
-    conditions: Json = [VERDICTS, sys.version_info[:2], benchmark.digest, {**protocol}, cpu_s]
+    libraries = version_of("numpy")  # which programs may import
+    conditions: Json = [VERDICTS, sys.version_info[:2], libraries, benchmark.digest, {**protocol}, cpu_s]
     journal = Journal(samples.beside(f"{suffix}{files.PARTIAL}"), digest([[*before], conditions]))
     try:
         judge_all(samples, benchmark, sandbox, journal, counted.total, cpu_s, progress)

@@ -46,7 +46,7 @@ def flips(a: Evaluation, b: Evaluation, k: int = 1) -> Flips:
         low, high = paired.score_interval(math.fsum(mine) / len(mine), len(up), len(down), len(diffs))
         p, test = mcnemar(len(up), len(down), midp=False), "exact McNemar"
     else:
-        low, high = paired.paired_bootstrap(diffs, seed=0)
+        low, high, *_ = paired.t_interval(diffs)
         p, test = paired.sign_flip(diffs, seed=0), "sign-flip permutation over problems"
     mean = math.fsum(diffs) / len(diffs)
     alone = len(a.correct) + len(b.correct) - 2 * len(shared)

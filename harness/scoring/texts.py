@@ -98,6 +98,8 @@ def spread(found: Sequence[Evaluation]) -> str:
     values = {one.protocol["extractor"]: 100 * one.pass_at_k[k].value for one in found}
     low, high = min(values, key=lambda name: values[name]), max(values, key=lambda name: values[name])
     points = values[high] - values[low]
+    if points == 0:
+        return f"{found[0].name}: every extractor gives the same pass@{k}"
     return f"{found[0].name}: {points:.1f} points of pass@{k} between extractors {low} and {high}"
 
 
@@ -108,7 +110,8 @@ def flips(found: Flips) -> Iterator[str]:
         f"{found.second} minus {found.first}: {100 * found.difference:+.1f} points of pass@{found.k} {interval}, "
         f"paired over {found.problems} problems"
     )
-    yield f"  p = {found.p:.4f} ({found.test}); it is about these two sets of samples, not about how they were made"
+    p = f"p = {found.p:.4f}" if found.p >= 0.0001 else "p < 0.0001"
+    yield f"  {p} ({found.test}); it is about these two sets of samples, not about how they were made"
     for name, own in ((found.first, found.only_first), (found.second, found.only_second)):
         yield f"  better in {name}: {len(own)} problems{': ' if own else ''}{', '.join(own)}"
     if found.left_out:

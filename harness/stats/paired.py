@@ -57,12 +57,18 @@ def compare(candidate: Sequence[int], reference: Sequence[int], samples: int, k:
         se, df = agresti_min_se(gained, lost, n), math.inf
         p, test = mcnemar(gained, lost), "McNemar mid-p"
     else:
-        df = max(n - 1, 1)
-        se = math.sqrt(math.fsum((d - mean) ** 2 for d in diffs) / (n * df))
-        half = t_quantile(0.5 + CONFIDENCE / 2, df) * se
-        low, high = max(mean - half, -1.0), min(mean + half, 1.0)
+        low, high, se, df = t_interval(diffs)
         p, test = sign_flip(diffs, seed), "sign-flip permutation"
     return Difference(mean, low, high, p, test, n, gained + lost, se, df)
+
+
+def t_interval(diffs: Sequence[float]) -> tuple[float, float, float, float]:
+    """Return Student's t interval of a mean difference over problems, its standard error and degrees of freedom."""
+    n, mean = len(diffs), math.fsum(diffs) / len(diffs)
+    df = max(n - 1, 1)
+    se = math.sqrt(math.fsum((d - mean) ** 2 for d in diffs) / (n * df))
+    half = t_quantile(0.5 + CONFIDENCE / 2, df) * se
+    return max(mean - half, -1.0), min(mean + half, 1.0), se, df
 
 
 def score_interval(reference: float, gained: int, lost: int, n: int) -> tuple[float, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Callable
@@ -13,6 +14,13 @@ from typing import Any
 
 from harness.errors import ConfigError, StoreError
 from harness.store.cache import cache_folder
+
+PASSWORD = re.compile(r"(://)[^/@:]*:(?!\d+(?:/|$))[^@]*@")  # `://USER:WORD@`, in chained URLs too; no port is meant
+REMEDIES = {
+    "store": "set PGPASSWORD or use ~/.pgpass",
+    "artifacts": "set it where the file system's package looks for it, mostly an environment variable",
+}
+SECRET = re.compile(r"([?&]\w*(?:password|secret|token|sig|signature)=)[^&]+", re.IGNORECASE)
 
 
 def hash_folder(folder: Path) -> str:
@@ -200,8 +208,10 @@ class Remote(Artifacts):
 def opened(url: str) -> tuple[Any, str]:
     """Return the file system of an fsspec URL, and the path in it.
 
-    Raises ConfigError for a URL of an unknown kind, or one whose package is not installed.
+    Raises ConfigError for a URL of an unknown kind or with a password, or if its package is not installed.
     """
+    if wrong := secret_in("artifacts", url):
+        raise ConfigError(wrong)
     import fsspec  # its own file systems are looked up when it is loaded
 
     try:
@@ -209,6 +219,17 @@ def opened(url: str) -> tuple[Any, str]:
     except (ValueError, ImportError) as err:
         raise ConfigError(f"artifacts={url}: {err}. Expected a folder or a URL that fsspec knows.") from err
     return files, str(base).rstrip("/")
+
+
+def secret_in(key: str, place: str) -> str:
+    """Return what is wrong with a URL that holds a password or a key, without them; empty where it holds none."""
+    masked = SECRET.sub(r"\1***", PASSWORD.sub(r"\1***@", place)) if "://" in place else place
+    if masked == place:
+        return ""
+    return (
+        f"{key}={masked}: a password or key in the URL would be written down with every run. Leave it out, and "
+        f"{REMEDIES[key]}."
+    )
 
 
 def artifacts_at(place: str) -> Artifacts:

@@ -19,7 +19,6 @@ import sqlalchemy as sa
 from harness.errors import ConfigError, StoreError
 from harness.store.artifacts import Artifacts, artifacts_at
 from harness.store.keys import Json, text_digest
-from harness.store.postgres import SCHEMES, Postgres
 from harness.store.sqlite import SQLite
 
 SCHEMA = 1  # raise it with a migration beside it; an unknown number is refused
@@ -45,6 +44,7 @@ claims_table = sa.Table(
     sa.Column("owner", sa.String, nullable=False),
 )
 
+SCHEMES = ("postgresql://", "postgres://")  # of the URLs that a store may have
 ROWS = 200  # of a whole store read at a time; a payload may be large
 CHUNK = 500  # variables in one statement; SQLite's lowest limit is 999
 
@@ -83,6 +83,12 @@ class Database(Protocol):
     def close(self) -> None: ...
 
 
+def server_at(url: str) -> Database:
+    from harness.store.postgres import Postgres  # its dialect takes a fifteenth of a second to load
+
+    return Postgres(url)
+
+
 def is_url(place: str | Path) -> bool:
     return "://" in str(place)
 
@@ -113,7 +119,7 @@ class Store:
                 f"store={place}: say where checkpoints lie, artifacts=FOLDER or a URL that all machines reach."
             )
         self.artifacts: Artifacts = artifacts_at(artifacts or str(Path(place) / "artifacts"))
-        self.database: Database = Postgres(str(place)) if is_url(place) else SQLite(Path(place))
+        self.database: Database = server_at(str(place)) if is_url(place) else SQLite(Path(place))
         self.artifacts.owner = self.owner.name
         try:
             with self.database.told():

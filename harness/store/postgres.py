@@ -20,7 +20,6 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from harness.errors import ConfigError
 from harness.store.faults import told
 
-SCHEMES = ("postgresql://", "postgres://")
 FAMILY = 0x64697374  # of our advisory locks, among those of a server's other users
 WRITING = 0x77726974  # the lock of who claims
 CONNECT_S = 10

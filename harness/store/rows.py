@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,8 @@ def write_text(path: Path, text: str) -> None:
             os.fsync(stream.fileno())
         draft.replace(path)
     except OSError as err:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):  # of a folder that cannot be written to
+            draft.unlink(missing_ok=True)
         raise StoreError(
             f"{path}: {err.strerror}. Mend this and run the same command again; finished steps are kept."
         ) from err

@@ -37,7 +37,12 @@ class Chat:
         self.tokenizer: Any = read_tokenizer(folder)
 
     def filled(self, request: str) -> str:
-        """Return the prompt that asks for an answer; the tokenizer's own begin token is not doubled."""
+        """Return the prompt that asks for an answer."""
         messages = [{"role": "user", "content": request}]
-        text = str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
-        return text.removeprefix(str(self.tokenizer.bos_token or ""))
+        return rendered(self.tokenizer, messages)
+
+
+def rendered(tokenizer: Any, messages: list[dict[str, str]]) -> str:
+    """Return the prompt that a conversation makes; the tokenizer's own begin token is not doubled."""
+    text = str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+    return text.removeprefix(str(tokenizer.bos_token or ""))

@@ -32,6 +32,8 @@ NAME = "student"  # of the model, as the server knows it
 LOOK_S = 0.1  # between two looks whether it is up
 ANSWER_S = 600.0  # longest wait for one answer
 IN_FLIGHT = 256  # most requests at a time
+NEUTRAL = {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0}
+"""Said in every request: what is not said, vLLM takes from the model's generation_config.json."""
 TAIL = 1500  # characters of the server's log that an error is told with
 
 
@@ -111,6 +113,7 @@ class Served:
             "top_p": decoding.top_p,
             "stop": list(decoding.stop) or None,
             "seed": seed % 2**31,
+            **NEUTRAL,
         }
         said = self.post("/v1/completions", {name: value for name, value in asked.items() if value is not None})
         try:

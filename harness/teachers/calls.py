@@ -61,14 +61,17 @@ class Reply:
     tries: int = 1  # calls that it took, failed ones included
     reason: str = ""
     prices: str = ""  # hash of the price table that `usd` rests on; empty: unpriced
+    without: tuple[str, ...] = ()  # parameters of the call that the endpoint refused, so that it was answered without
 
     def to_json(self) -> dict[str, Json]:
-        return dataclasses.asdict(self)
+        told = dataclasses.asdict(self)
+        del told["without"]
+        return {**told, **({"without": list(self.without)} if self.without else {})}
 
 
 def reply_from_json(data: dict[str, Any]) -> Reply:
     """Return the reply that `to_json` wrote."""
-    return Reply(**data)
+    return dataclasses.replace(Reply(**data), without=tuple(data.get("without", ())))
 
 
 class Backend(Protocol):

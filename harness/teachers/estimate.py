@@ -29,6 +29,7 @@ class Asked:
     request: Request
     seed: int
     bytes_in: int
+    most_tokens_in: int
 
     @property
     def group(self) -> tuple[str, str]:
@@ -46,9 +47,12 @@ class Size:
 
 @dataclass(frozen=True)
 class Money:
-    """What calls will cost: the expected sum, and the most that it can be (every answer as long as allowed)."""
+    """What calls will cost: the expected sum, and the most that it can be.
 
-    calls: int
+    At most, every byte of a prompt is a token, and every answer is as long as allowed and drawn as often as allowed.
+    """
+
+    calls: int  # different requests; further draws of an unreadable answer are in the money alone
     usd: float
     most_usd: float
     unpriced: int  # calls at a teacher without a known price
@@ -61,7 +65,7 @@ def asked(teacher: Teacher, request: Request, seed: int) -> dict[str, Asked]:
         return {}
     call = member.call(request, seed)
     size = sum(len(text.encode("utf-8", "surrogatepass")) for _, text in call.messages)
-    return {digest([member.backend.identity, call.content()]): Asked(member, request, seed, size)}
+    return {digest([member.backend.identity, call.content()]): Asked(member, request, seed, size, call.most_tokens_in)}
 
 
 def samples(calls: Iterable[Asked], count: int) -> list[Asked]:
@@ -100,9 +104,9 @@ def money(calls: Iterable[Asked], known: Mapping[tuple[str, str], Size]) -> Mone
             continue
         size = known.get(one.group, Size(BYTES_PER_TOKEN, TOKENS_OUT))
         tokens_in = round(one.bytes_in / size.bytes_per_token)
-        limit = one.teacher.settings.max_tokens
-        usd += price.usd(tokens_in, 0, round(min(size.tokens_out, limit)))
-        most += price.usd(tokens_in, 0, limit)
+        limit, draws = one.teacher.settings.max_tokens, 1 + one.teacher.settings.parse_retries
+        usd += price.usd(tokens_in, 0, round(min(size.tokens_out, limit * draws)))
+        most += price.usd(one.most_tokens_in, 0, limit) * draws
     return Money(count, usd, most, unpriced)
 
 

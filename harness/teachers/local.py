@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from harness.errors import ConfigError, HarnessError, TeacherError
 from harness.store.artifacts import hash_folder
 from harness.store.keys import Json
+from harness.students.chat import has_template, rendered
 from harness.teachers.calls import Call, Finish, Reply
 from harness.teachers.model import ModelTeacher
 from harness.teachers.settings import Teaching
@@ -54,7 +55,7 @@ class LocalBackend:
                 f"teacher.quantised={settings.quantised}: quantised weights need teacher.device=cuda. Say "
                 "teacher.quantised=no."
             )
-        if settings.style == "chat" and not has_chat_template(self.folder):
+        if settings.style == "chat" and not has_template(self.folder):
             raise ConfigError(
                 f"teacher=local:{settings.model}: its tokenizer has no chat template. Say teacher.style=completion."
             )
@@ -110,12 +111,6 @@ def shape(call: Call) -> tuple[float, float, int, tuple[str, ...]]:
     return call.temperature, call.top_p, call.max_tokens, call.stop
 
 
-def has_chat_template(folder: Path) -> bool:
-    config = folder / "tokenizer_config.json"
-    inside = config.is_file() and "chat_template" in config.read_text(encoding="utf-8")
-    return inside or (folder / "chat_template.jinja").is_file()
-
-
 def load(settings: Teaching) -> Loaded:
     """Load a model as the students' engine does, in the number format that the settings name."""
     from harness.students.engine import load as load_student
@@ -162,14 +157,10 @@ def replies(loaded: Loaded, calls: Sequence[Call], *, chat: bool) -> list[Reply]
 
 
 def prompt_of(loaded: Loaded, call: Call, *, chat: bool) -> str:
-    """Return the text that a call's messages make; the tokenizer's own begin token is not doubled."""
+    """Return the text that a call's messages make."""
     if not chat:
         return "\n\n".join(text for _, text in call.messages)
-    tokenizer: Any = loaded.tokenizer
-    messages = [{"role": role, "content": text} for role, text in call.messages]
-    text = str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
-    begin = str(tokenizer.bos_token or "")
-    return text.removeprefix(begin) if begin else text
+    return rendered(loaded.tokenizer, [{"role": role, "content": text} for role, text in call.messages])
 
 
 class Worker:

@@ -120,6 +120,7 @@ class ModelTeacher:
             checks=parsed.checks,
             fault=fault,
             calls=len(replies),
+            without=tuple(name for one in replies for name in one.without),
         )
 
     def answer(self, requests: Sequence[Request], seed: int) -> Iterator[tuple[int, Answer]]:

@@ -12,6 +12,7 @@ import os
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 KEY_LIKE = re.compile(r"\b(?:sk|key|pk)-[A-Za-z0-9_*-]{6,}")
 FINISH: dict[str, Finish] = {"stop": "stop", "length": "length", "content_filter": "filtered"}
+REFUSALS = 7  # of one call, each naming another of its parameters
 NO_KEY = "none"  # the client wants one; servers of one's own do not
 CONNECT_S = 10.0
 FILTERED: dict[str, Any] = {
@@ -47,7 +49,7 @@ class OpenAIBackend:
         self.dispatcher: Dispatcher | None = None
         self.client: openai.AsyncOpenAI | None = None
         self.limit_name = "max_tokens"  # newer models want max_completion_tokens
-        self.dropped: set[str] = set()  # parameters that the model refuses
+        self.dropped: set[str] = set()  # parameters that the model refuses; every reply tells which it went without
 
     @property
     def identity(self) -> dict[str, Json]:
@@ -87,41 +89,42 @@ class OpenAIBackend:
 
     def call(self, call: Call, **more: Any) -> tuple[Mapping[str, str], dict[str, Any]]:
         """Make one call with further parameters, once, and return headers and body. Raises Trouble."""
-        headers, body = self.opened().loop.run_until_complete(self.post(call, more))
+        headers, body, _ = self.opened().loop.run_until_complete(self.post(call, more))
         self.purse.extra(self.read(call, body))
         return headers, body
 
     async def exchange(self, call: Call) -> Exchanged:
         """Make one try of one call. Raises Trouble."""
-        headers, body = await self.post(call, {})
+        headers, body, without = await self.post(call, {})
         try:
-            reply = self.read(call, body)
+            reply = replace(self.read(call, body), without=without)
         except (KeyError, TypeError, ValueError, IndexError) as err:
             shown = self.redact(json.dumps(body))[:200]
             raise Trouble("broken", f"the answer is not of the protocol's form ({err!r}): {shown}") from None
         return Exchanged(reply, headers)
 
-    async def post(self, call: Call, more: dict[str, Any]) -> tuple[Mapping[str, str], dict[str, Any]]:
-        """Send a call and return headers and body; a parameter that the model refuses is left out from then on."""
+    async def post(self, call: Call, more: dict[str, Any]) -> tuple[Mapping[str, str], dict[str, Any], tuple[str, ...]]:
+        """Send a call and return headers, body, and what it went without: parameters that the model refuses."""
         import openai
 
         assert self.client is not None
         chat = self.settings.style == "chat"
         create = cast("Any", self.client.chat.completions if chat else self.client.completions).with_raw_response.create
-        for _ in range(4):
+        for _ in range(REFUSALS + 1):
             given: dict[str, Any] = {"max_tokens": call.max_tokens, "temperature": call.temperature, "seed": call.seed}
             given |= {"top_p": call.top_p if call.top_p < 1 else None, "stop": list(call.stop) or None} | more
+            wanted = {name: value for name, value in given.items() if value is not None}
+            without = tuple(name for name in wanted if name in self.dropped)
             body = {"model": self.settings.model, **prompt_of(call, chat=chat)}
-            for name, value in given.items():
-                if value is not None and name not in self.dropped:
-                    body[self.limit_name if name == "max_tokens" else name] = value
+            for name in [name for name in wanted if name not in without]:
+                body[self.limit_name if name == "max_tokens" else name] = wanted[name]
             headers = {"Idempotency-Key": call.key} if call.key else {}
             try:
                 raw = await create(**body, extra_headers=headers)
-                return raw.headers, parsed(raw.content)
+                return raw.headers, parsed(raw.content), without
             except openai.APIError as err:
                 if getattr(err, "code", None) == "content_filter":
-                    return {}, FILTERED
+                    return {}, FILTERED, without
                 if not self.adapts(err, body):
                     raise self.trouble(err) from None
             except ValueError as err:

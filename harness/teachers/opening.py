@@ -15,10 +15,10 @@ from harness.teachers.local import LocalBackend, LocalTeacher
 from harness.teachers.model import ModelTeacher
 from harness.teachers.openai_api import OpenAIBackend
 from harness.teachers.oracle import Oracle
-from harness.teachers.prices import Price, host_of, price_of
+from harness.teachers.prices import host_of, price_of
 from harness.teachers.prompts import Prompts, folders_for
 from harness.teachers.purse import Purse
-from harness.teachers.replay import ReplayBackend, ReplayedOracle, read_run, replayed
+from harness.teachers.replay import ReplayBackend, ReplayedOracle, read_run, recorded_kinds, replayed
 from harness.teachers.requests import KINDS
 from harness.teachers.settings import Teaching, one_teacher
 
@@ -44,18 +44,21 @@ def open_teacher(settings: Teaching, terms: Terms) -> Teacher:
 
     Raises ConfigError for a missing key, an unknown price, a wrong prompt or a model that is not there.
     """
-    main = open_one(one_teacher(settings), terms)
-    others = {kind: open_one(one_teacher(settings, kind), terms) for kind in KINDS if getattr(settings, kind)}
+    chosen = one_teacher(settings)
+    main = open_one(chosen, terms)
+    recorded = recorded_kinds(chosen.model) if chosen.name == "replay" else ()
+    others = {kind: open_one(chosen, terms, kind) for kind in recorded}
+    others |= {kind: open_one(one_teacher(settings, kind), terms, kind) for kind in KINDS if getattr(settings, kind)}
     return Composed(main, others) if others else main
 
 
-def open_one(settings: Teaching, terms: Terms) -> Teacher:
-    """Open one member of a composition."""
+def open_one(settings: Teaching, terms: Terms, kind: str = "") -> Teacher:
+    """Open one member of a composition, the one that answers a kind (empty: the main one)."""
     if settings.name == "oracle":
         return Oracle()
     if settings.name == "replay":
         recording, _ = read_run(settings.model)
-        original = replayed(settings)
+        original = replayed(settings, kind)
         if original.name == "oracle":
             return ReplayedOracle(recording)
         original = replace(original, prompts=settings.prompts or original.prompts)
@@ -63,8 +66,8 @@ def open_one(settings: Teaching, terms: Terms) -> Teacher:
         return ModelTeacher(
             original, prompts_of(original, terms), ReplayBackend(recording, inner.identity), terms.stops
         )
-    kind = LocalTeacher if settings.name == "local" else ModelTeacher
-    return kind(settings, prompts_of(settings, terms), backend_of(settings, terms), terms.stops)
+    made = LocalTeacher if settings.name == "local" else ModelTeacher
+    return made(settings, prompts_of(settings, terms), backend_of(settings, terms), terms.stops)
 
 
 def prompts_of(settings: Teaching, terms: Terms) -> Prompts:
@@ -95,14 +98,6 @@ def unpriced(settings: Teaching) -> str:
         f"teacher.prices=FILE (`{host}: {{{settings.model}: {{in: USD, out: USD, as_of: DATE}}}}`, US dollars per "
         "million tokens), or say budget.allow_unpriced=true if it costs nothing or you do not want to know."
     )
-
-
-def price_known(settings: Teaching) -> Price | None:
-    """Return the price of the main teacher's tokens, None where it has none or costs nothing."""
-    chosen = one_teacher(settings)
-    if chosen.name == "replay":
-        return None
-    return price_of(chosen.model, chosen.base_url, chosen.prices) if chosen.name == "openai" else None
 
 
 def members(teacher: Teacher) -> Sequence[Teacher]:

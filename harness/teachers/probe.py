@@ -17,6 +17,11 @@ from harness.teachers.openai_api import CANARY, OpenAIBackend
 
 RANDOM = replace(CANARY, messages=(("user", "Write one random sentence about a random animal."),), temperature=1.0)
 STOPPED = "ea"  # stands in the canary's answer
+REFUSED = {
+    "temperature": ", so every answer is drawn at the model's own temperature, those that should be greedy as well",
+    "top_p": ", so answers are drawn from all tokens",
+    "seed": ", so its draws cannot be repeated",
+}
 
 
 @dataclass(frozen=True)
@@ -30,12 +35,14 @@ class Honours:
     stop: bool
     usage: bool  # tokens are told
     limits: str  # that its headers state; empty: none
+    refuses: Sequence[str] = ()  # parameters without which calls have to go
 
     def told(self) -> list[str]:
         """Say what is honoured, and what follows from what is not."""
         names = {"n": self.n, "logprobs": self.logprobs, "seed": self.seed, "stop": self.stop, "usage": self.usage}
         yes, no = ([name for name, value in names.items() if value is wanted] for wanted in (True, False))
         lines = [f"honours {', '.join(yes) or 'nothing'}" + (f"; ignores {', '.join(no)}" if no else "")]
+        lines += [f"refuses {name}: calls go without it{REFUSED[name]}" for name in self.refuses]
         if not self.draws:
             lines.append("draws nothing: answers at a temperature are all the same, so a retry is in vain")
         elif not self.seed:
@@ -92,7 +99,8 @@ def probe(backend: OpenAIBackend) -> Honours:
             "logprobs": backend.call(CANARY, **({"logprobs": True, "top_logprobs": 2} if chat else {"logprobs": 2}))[1],
             "stop": backend.call(replace(CANARY, stop=(STOPPED,)))[1],
         }
-        drawn = [text_of(backend.call(replace(RANDOM, seed=seed, max_tokens=24))[1], chat) for seed in (7, 7, 8)]
+        draws = [replace(RANDOM, seed=seed, max_tokens=24, top_p=backend.settings.top_p) for seed in (7, 7, 8)]
+        drawn = [text_of(backend.call(one)[1], chat) for one in draws]
         choices = {name: body["choices"] for name, body in bodies.items()}
         return Honours(
             n=len(choices["n"]) == 2,
@@ -106,6 +114,7 @@ def probe(backend: OpenAIBackend) -> Honours:
                 for name in ("x-ratelimit-limit-requests", "x-ratelimit-limit-tokens")
                 if name in headers
             ),
+            refuses=[name for name in REFUSED if name in backend.dropped],
         )
     except Trouble as trouble:
         raise ConfigError(f"teacher.base_url={backend.settings.base_url}: {trouble.text}") from None

@@ -13,7 +13,7 @@ from harness.store.database import Store
 from harness.store.keys import Json
 from harness.teachers.calls import Call, Reply, reply_from_json
 from harness.teachers.oracle import Oracle
-from harness.teachers.requests import Answer, Request, request_key
+from harness.teachers.requests import KINDS, Answer, Request, request_key
 from harness.teachers.settings import Teaching, one_teacher
 
 LONGEST = 800  # signs of a request that an error shows
@@ -106,10 +106,19 @@ class ReplayedOracle(Oracle):
         self.recording.close()
 
 
-def replayed(settings: Teaching) -> Teaching:
-    """Return the main teacher's settings of the run that a replay names."""
+def recorded_kinds(name: str) -> tuple[str, ...]:
+    """Return the kinds of requests that a run sent to others than its main teacher."""
+    _, given = read_run(name)
+    return tuple(kind for kind in KINDS if getattr(given, kind))
+
+
+def replayed(settings: Teaching, kind: str = "") -> Teaching:
+    """Return the settings of who answered a kind in the run that a replay names; of the main teacher if none is named.
+
+    Raises ConfigError where that was a replay itself.
+    """
     _, given = read_run(settings.model)
-    chosen = one_teacher(given)
+    chosen = one_teacher(given, kind if kind and getattr(given, kind) else "")
     if chosen.name == "replay":
         raise ConfigError(f"teacher=replay:{settings.model}: that run was a replay itself. Name the run it replayed.")
     return chosen

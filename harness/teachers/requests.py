@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias
 
@@ -150,6 +151,16 @@ class Answer:
     checks: tuple[Check, ...] | None = None  # of `tests`; the rule `anything` where no value was stated
     fault: str = ""  # of a language model: unparsed, truncated, refused, quarantined
     calls: int = 1  # that the answer took: more where an unreadable one was drawn again
+    without: tuple[str, ...] = ()  # parameters that an endpoint refused, once for every call that went without
+
+    @property
+    def notes(self) -> dict[str, int]:
+        """Return what is counted beside the table: an answer's fault, and calls that went without a parameter."""
+        faults = {f"teacher answers {self.fault}": 1} if self.fault else {}
+        return {
+            **faults,
+            **Counter(f"teacher calls without {name}, which the endpoint refuses" for name in self.without),
+        }
 
 
 def request_key(request: Request) -> dict[str, Json]:

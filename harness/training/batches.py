@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import TrainingError
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 WINDOW = 16
 """Batches that are sorted by length together. Measured, padded tokens to real ones at batch 16: 1.64 unsorted, 1.09
 with 8, 1.05 with 16, 1.01 with all 94 of an epoch; smaller windows keep the order nearer to a plain shuffle."""
+
+LOST = "completions that the student's tokenizer does not give back"  # as notes call them
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,14 @@ class TokenRow:
 
 
 @dataclass(frozen=True)
+class Encoded:
+    """The rows to train on, and how many examples were left out, by reason."""
+
+    rows: list[TokenRow]
+    left_out: dict[str, int] = field(default_factory=dict[str, int])
+
+
+@dataclass(frozen=True)
 class MicroBatch:
     """What goes forward at once: B completions, then the rejected texts of those rows that have one (S in all)."""
 
@@ -69,7 +79,7 @@ class MicroBatch:
     @classmethod
     def from_inputs(cls, inputs: dict[str, Any]) -> MicroBatch:
         """Undo `as_inputs`, after the trainer has moved the tensors to its device."""
-        return cls(**{field.name: inputs["input_ids" if field.name == "ids" else field.name] for field in fields(cls)})
+        return cls(**{one.name: inputs["input_ids" if one.name == "ids" else one.name] for one in fields(cls)})
 
 
 def encode(
@@ -80,10 +90,12 @@ def encode(
     max_tokens: int,
     limit: str = "max_tokens",
     aligned: bool = False,
-) -> list[TokenRow]:
+) -> Encoded:
     """Encode what is to be trained on. Rows of weight 0 are left out here: such a row is the same as a missing one.
 
-    With `pairs` the rejected texts are encoded too, with `aligned` it is noted which of their tokens differ.
+    Examples that are too long or that the tokenizer loses a part of are left out and counted; TrainingError where they
+    are more than half. With `pairs` the rejected texts are encoded too, with `aligned` it is noted which of their
+    tokens differ.
     """
     for index, example in enumerate(data.examples):
         if not (math.isfinite(example.weight) and example.weight >= 0):
@@ -107,14 +119,21 @@ def encode(
         )
         for (index, example), prompt, completion in zip(kept, prompts, completions, strict=True)
     ]
-    refuse_long(rows, data, max_tokens, limit)
-    refuse_lossy(rows, data, tokenizer)
+    long = [row for row in rows if row.length > max_tokens]  # cut, they would teach the student to stop in mid-line
+    lost = lossy([row for row in rows if row.length <= max_tokens], data, tokenizer)
+    if 2 * (len(long) + len(lost)) > len(rows):
+        if len(long) >= len(lost):
+            raise too_long(long, len(rows), data, max_tokens, limit)
+        raise not_given_back(lost, len(rows), data)
+    counts = {f"examples longer than {limit}, left out": len(long), f"{LOST}, left out": len(lost)}
+    unfit = {row.example for row in (*long, *lost)}
+    rows = [row for row in rows if row.example not in unfit]
     if aligned:
         rows = [
             row if row.rejected is None else replace(row, changed=outside_alignment(row.rejected, row.completion))
             for row in rows
         ]
-    return rows
+    return Encoded(rows, {name: count for name, count in counts.items() if count})
 
 
 def outside_alignment(text: Sequence[int], other: Sequence[int]) -> list[bool]:
@@ -144,32 +163,35 @@ def outside_alignment(text: Sequence[int], other: Sequence[int]) -> list[bool]:
     return changed
 
 
-def refuse_long(rows: Sequence[TokenRow], data: TrainingSet, max_tokens: int, limit: str) -> None:
-    """Raise if a row exceeds the limit: a silently cut program would teach the student to stop in mid-line."""
-    long = [row for row in rows if row.length > max_tokens]
-    if long:
-        first = data.examples[long[0].example]
-        origin = f" ({first.origin})" if first.origin else ""
-        raise TrainingError(
-            f"{len(long)} of {len(rows)} examples are longer than {max_tokens} tokens ({limit}); the first is example"
-            f" {long[0].example}{origin} with {long[0].length} tokens, prompt {first.prompt[:60]!r}."
-            " Raise the limit or leave such examples out."
-        )
+def too_long(long: Sequence[TokenRow], count: int, data: TrainingSet, max_tokens: int, limit: str) -> TrainingError:
+    """Return the error of a set of `count` rows most of which cannot be trained on, as these are too long."""
+    first = data.examples[long[0].example]
+    origin = f" ({first.origin})" if first.origin else ""
+    return TrainingError(
+        f"{len(long)} of {count} examples are longer than {max_tokens} tokens ({limit}); the first is example"
+        f" {long[0].example}{origin} with {long[0].length} tokens, prompt {first.prompt[:60]!r}."
+        " Raise the limit or leave such examples out."
+    )
 
 
-def refuse_lossy(rows: Sequence[TokenRow], data: TrainingSet, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Raise if a completion does not come back from its tokens: the student could never write what it is taught."""
+def lossy(rows: Sequence[TokenRow], data: TrainingSet, tokenizer: PreTrainedTokenizerBase) -> list[TokenRow]:
+    """Return the rows whose completion does not come back from its tokens: the student could never write it."""
+    if not rows:  # of which the library would make one empty text
+        return []
     texts = tokenizer.batch_decode(
         [row.completion[:-1] for row in rows], skip_special_tokens=True, clean_up_tokenization_spaces=False
     )
-    lost = [row for row, text in zip(rows, texts, strict=True) if text != data.examples[row.example].completion]
-    if lost:
-        first = data.examples[lost[0].example]
-        raise TrainingError(
-            f"{len(lost)} of {len(rows)} completions do not survive the student's tokenizer, which loses blanks or"
-            f" knows a part of them as a special token; the first is example {lost[0].example},"
-            f" {first.completion[:60]!r}. Take another student, mend its tokenizer, or leave such examples out."
-        )
+    return [row for row, text in zip(rows, texts, strict=True) if text != data.examples[row.example].completion]
+
+
+def not_given_back(lost: Sequence[TokenRow], count: int, data: TrainingSet) -> TrainingError:
+    """Return the error of a set of `count` rows most of which the student's tokenizer loses a part of."""
+    first = data.examples[lost[0].example]
+    return TrainingError(
+        f"{len(lost)} of {count} completions do not survive the student's tokenizer, which loses blanks or"
+        f" knows a part of them as a special token; the first is example {lost[0].example},"
+        f" {first.completion[:60]!r}. Take another student, mend its tokenizer, or leave such examples out."
+    )
 
 
 def plan(rows: Sequence[TokenRow], order: str, updates: int, batch: int, seed: int) -> list[list[int]]:

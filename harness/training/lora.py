@@ -32,16 +32,19 @@ def named_base(folder: Path) -> str | None:
 class Adapted:
     """A student with an adapter that is trained while its own weights stay as they are."""
 
-    def __init__(self, folder: Path, settings: Lora, device: str, bases: Callable[[str], Path]) -> None:
+    def __init__(self, folder: Path, settings: Lora, device: str, bases: Callable[[str], Path], seed: int) -> None:
         """Continue the adapter of `folder` if it has one of these settings, else put a new one on its weights.
 
-        `bases` returns the folder of the weights that an adapter names. Raises TrainingError if peft is not installed
-        or the targets name no layer.
+        `bases` returns the folder of the weights that an adapter names. What a new one begins with is drawn by `seed`
+        from the global generators, which the caller puts back. Raises TrainingError if peft is not installed or the
+        targets name no layer.
         """
         try:
             import peft
         except ImportError as error:
             raise TrainingError("train.lora needs peft. Install it: pip install 'distil-harness[lora]'") from error
+
+        import torch
 
         before = folder / ADAPTER
         self.base, start = "", folder
@@ -58,6 +61,7 @@ class Adapted:
             wanted = peft.LoraConfig(
                 r=settings.rank, lora_alpha=settings.alpha, target_modules=targets, task_type="CAUSAL_LM"
             )
+            torch.manual_seed(seed)  # peft draws from nowhere else
             try:
                 self.model = peft.get_peft_model(model, wanted)
             except ValueError as error:

@@ -114,7 +114,7 @@ class Soft:
     alpha: float = 0.5  # 1: the labels are not looked at; 0: plain SFT
     tau: float = 1.0
     parameter: float = 0.5  # β of `jsd`, a of the skewed ones
-    on_policy: float = 0.0  # λ, share of the updates; exactly round(λ · updates) of them, drawn by the seed
+    on_policy: float = 0.0  # λ, share of the updates; λ · updates of them, rounded down, drawn by the seed
     temperature: float = 0.9  # of the student's own texts
     max_new_tokens: int = 0  # of such a text; 0: as the lab's attempts
     teacher: str = ""  # its weights' hash; empty: the comparison's teacher

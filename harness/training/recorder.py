@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.training.batches import TokenRow
+from harness.training.batches import Encoded
 from harness.training.job import Job
 from harness.training.resume import Checkpoints, Position
 from harness.training.schedule import Mark
@@ -30,13 +30,14 @@ class Recorder:
         self,
         job: Job,
         trainer: Distiller,
-        rows: Sequence[TokenRow],
+        encoded: Encoded,
         batches: Sequence[Sequence[int]],
         kept: Checkpoints,
         position: Position,
         write_out: WriteOut,
     ) -> None:
-        self.job, self.trainer, self.rows, self.batches = job, trainer, rows, batches
+        self.job, self.trainer, self.batches = job, trainer, batches
+        self.rows, self.left_out = encoded.rows, encoded.left_out
         self.kept, self.position, self.write_out = kept, position, write_out
         self.first = trainer.is_world_process_zero()
         if self.first:  # the others begin at nothing: what was counted before the checkpoint is counted once
@@ -55,7 +56,7 @@ class Recorder:
         tokens = sum(self.rows[index].forward_tokens for batch in given for index in batch) + own["forward"]
         seen, parts = update * self.job.schedule.batch, self.position.micro_batches
         self.position.marks.append(
-            Mark(update, folder, tokens, seen, losses, shares, parts, own["texts"], own["tokens"])
+            Mark(update, folder, tokens, seen, losses, shares, parts, own["texts"], own["tokens"], self.left_out)
         )
 
     def seal(self, update: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -11,6 +11,7 @@ from harness.errors import TrainingError
 from harness.store.keys import Json
 
 Precision = Literal["auto", "float32", "bfloat16"]
+ADAPTER = 2  # code version of a fit of an adapter; 2: a new one begins at values that the fit's seed draws
 # said in a key where they are used
 SWITCHES = ("lora", "recompute", "packing", "precision", "processes", "accelerate", "restarts")
 
@@ -47,7 +48,7 @@ class Schedule:
     betas: tuple[float, float] = (0.9, 0.98)
     weight_decay: float = 0.01
     clip: float = 1.0  # largest norm of the gradient
-    max_tokens: int = 2048  # longest sequence, prompt and end token included; longer ones are refused, never cut
+    max_tokens: int = 2048  # longest sequence, prompt and end token included; longer ones are left out, never cut
     threads: int = 1
     device: str = "cpu"  # or "cuda": the one visible device
     marks: tuple[int, ...] = ()  # update counts at which the model is written out; none: after the last
@@ -91,6 +92,8 @@ class Schedule:
         """Return what decides the outcome, without what is at rest: a new switch leaves the keys of old fits alone."""
         content = asdict(self)
         at_rest = {one.name: one.default for one in fields(self) if one.name in SWITCHES}
+        if self.lora is not None:
+            content["lora"]["version"] = ADAPTER
         if self.accelerate:
             content["accelerate"] = hashlib.sha256(Path(self.accelerate).read_bytes()).hexdigest()
         return {name: value for name, value in content.items() if name not in at_rest or value != at_rest[name]}
@@ -133,3 +136,4 @@ class Mark:
     micro_batches: int  # forward passes that an update was split into in the end
     own_texts: int = 0  # of the student's own, drawn and trained on so far
     own_tokens: int = 0  # of these, their end tokens included
+    left_out: dict[str, int] = field(default_factory=dict[str, int])  # examples that could not be trained on, by reason

@@ -129,8 +129,8 @@ class Fitting:
         device = "cpu" if schedule.launched else schedule.device  # several processes know their devices later
         model, write_out = self.trained_model(tokenizer, device)
         room, asked = positions(model), schedule.max_tokens
-        limit = "schedule max_tokens" if asked <= room else "the student's positions"
-        rows = encode(
+        limit = "train.max_tokens" if asked <= room else "the student's positions"
+        encoded = encode(
             job.data,
             tokenizer,
             pairs=objective.uses_pairs,
@@ -138,9 +138,12 @@ class Fitting:
             limit=limit,
             aligned=objective.uses_alignment,
         )
+        lead = lead_of(objective, tokenizer, packing=schedule.packing)
         teacher = read_teacher(job.teacher_folder, tokenizer, device) if objective.uses_teacher else None
-        if schedule.packing:
-            demand_packing(model)
+        for one in (model, teacher) if schedule.packing else ():
+            if one is not None:
+                demand_packing(one)
+        rows = encoded.rows
         if objective.uses_reference:
             rows = with_reference(model, rows, padding(tokenizer), schedule.batch)
         batches = plan(rows, job.data.order, schedule.updates, schedule.batch, job.seed)
@@ -150,8 +153,8 @@ class Fitting:
         layout = Layout(rows, batches, self.micro_batches, padding(tokenizer), schedule.packing)
         own = self.own_texts(model, tokenizer, min(room, asked))
         trainer = build(model, objective, schedule, job.seed, layout, str(kept.folder), teacher, own, job.report_to)
-        trainer.lead = lead_of(objective, tokenizer, packing=schedule.packing)
-        recorder = Recorder(job, trainer, rows, batches, kept, position, write_out)
+        trainer.lead = lead
+        recorder = Recorder(job, trainer, encoded, batches, kept, position, write_out)
         trainer.add_callback(Watcher(recorder, schedule.all_marks, schedule.restarts, save_every_s))
         trainer.train(resume_from_checkpoint=str(found[0]) if found else None)
         done = trainer.state.global_step
@@ -164,7 +167,7 @@ class Fitting:
         if job.schedule.lora is None:
             model = read_model(job.model_folder, device, dtype="float32")
             return model, lambda folder, weights: write(model, tokenizer, folder, weights)
-        adapted = Adapted(job.model_folder, job.schedule.lora, device, job.bases)
+        adapted = Adapted(job.model_folder, job.schedule.lora, device, job.bases, job.seed)
         return adapted.model, lambda folder, weights: adapted.write(tokenizer, folder)
 
     def own_texts(

@@ -26,13 +26,18 @@ def read_teacher(folder: Path | None, tokenizer: PreTrainedTokenizerBase, device
 
 
 def lead_of(objective: Objective, tokenizer: PreTrainedTokenizerBase, *, packing: bool) -> Lead | None:
-    """Return what the teacher alone reads before every prompt; TrainingError where rows hold several sequences."""
+    """Return what the teacher alone reads before every prompt, if anything."""
+    demand_lead(objective, packing=packing)
     if objective.soft is None or not objective.uses_teacher or not objective.soft.lead:
         return None
-    if packing:
-        raise TrainingError("kd: a teacher that reads examples before a prompt needs train.packing=false")
     [ids] = encode_texts(tokenizer, [objective.soft.lead])
     return Lead(tuple(ids), 0 if special(tokenizer, "bos_token_id") is None else 1)
+
+
+def demand_lead(objective: Objective, *, packing: bool) -> None:
+    """Raise TrainingError where a teacher would read something before a prompt and rows hold several sequences."""
+    if packing and objective.uses_teacher and objective.soft is not None and objective.soft.lead:
+        raise TrainingError("kd: a teacher that reads examples before a prompt needs train.packing=false")
 
 
 def demand_same_tokens(name: str, theirs: PreTrainedTokenizerBase, ours: PreTrainedTokenizerBase) -> None:

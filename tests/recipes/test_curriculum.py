@@ -4,8 +4,9 @@ import dataclasses
 
 import pytest
 
-from baselines.curriculum import VARIANTS, Config, restarts, row
-from harness import catalog
+from baselines.curriculum import ABOUT, VARIANTS, Config, restarts, row
+from harness import catalog, texts
+from harness.benchmarks.registry import available
 from harness.config import Budget, Train
 from harness.decontaminate import index_of
 from harness.lab import Lab, Terms
@@ -15,6 +16,7 @@ from harness.training.batches import TokenRow, plan
 from harness.training.schedule import Schedule
 from harness.types import Student
 from harness.world.tinypy import pool
+from reports import published
 from tests.contracts.recipe import Anything, Witness, rehearse
 
 PROBLEMS = pool(24, seed=0)
@@ -129,3 +131,17 @@ def test_the_papers_students_are_a_preset():
 def test_settings_out_of_range_are_refused_when_they_are_read(settings):
     with pytest.raises(ValueError, match=r"expected|Say"):
         Config(**settings)
+
+
+def test_each_variant_is_one_line_of_the_list_of_recipes():
+    lines = list(texts.recipes())
+    for name, about in ABOUT.items():
+        [line] = [one for one in lines if one.split()[0] == name]
+        assert line.endswith(about) and len(line) < 80 and about[0].islower() and not about.endswith(".")
+
+
+@pytest.mark.parametrize("benchmark", ["tinypy-execution", "tinypy-completion:token", "tinypy-completion:line"])
+def test_the_papers_numbers_stand_beside_a_benchmark_that_is_there(benchmark):
+    assert benchmark in available()
+    shown = published.of([benchmark], published.load())
+    assert len(shown) == 2 and all("Curriculum" in one.source for one in shown)

@@ -9,6 +9,7 @@ import pytest
 
 from baselines import standard_kd
 from baselines.ekt import SHOTS, VARIANTS, Config, needs, train
+from harness.benchmarks import base, gsm8k
 from harness.config import Budget
 from harness.types import Check, Problem
 from tests.fakes import Scripted, lab_of
@@ -111,6 +112,31 @@ def test_expert_iteration_resets_to_the_base_or_goes_on(reset):
     engine, _, students = run(replace(EXPERT, reset=reset), student=lambda key, prompt, index: RIGHT)
     assert engine.starts == ["base", "base" if reset else students[0].weights]
     assert engine.requests == []
+
+
+@pytest.mark.parametrize("cfg", [Config(), VARIANTS["ekt-kd"], VARIANTS["ekt-kd-fair"]])
+def test_ekt_and_its_kd_go_on_from_cycle_to_cycle_so_their_last_student_has_all_updates(cfg):
+    engine, lab, students = run(cfg, cycles=3)
+    assert engine.starts == ["base", students[0].weights, students[1].weights]
+    assert len({one.weights for one in students}) == 3 and lab.spent.updates == 3 * 5
+
+
+def test_expert_iteration_alone_begins_every_cycle_from_the_base():
+    engine, _, _ = run(EXPERT, student=lambda key, prompt, index: RIGHT, cycles=3)
+    assert engine.starts == ["base"] * 3
+    assert [name for name, one in VARIANTS.items() if one.reset] == ["expert-iter"]
+
+
+def test_a_row_is_asked_as_the_benchmark_asks_in_style_completion_not_by_default():
+    row = {"question": "Two and two?", "answer": "2+2=<<2+2=4>>4\n#### 4"}
+    word_problem = gsm8k.problem_from(row, "train", 0)
+    [example] = run(Config(), pool=(word_problem,), cycles=1)[0].trained[0]
+
+    def asked(style: base.Style) -> str:
+        made = base.build("gsm8k", 1, (word_problem,), style=style, rule="", max_new_tokens=1, shots=gsm8k.EXAMPLES)
+        return made.prompt(word_problem)
+
+    assert example.prompt == asked("completion") != asked(gsm8k.STYLE)
 
 
 def test_the_first_round_of_expert_iteration_is_the_untrained_student_after_shots_a_later_one_without():

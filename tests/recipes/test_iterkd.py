@@ -28,6 +28,22 @@ def test_level_joins_the_tool_view_and_the_model_view(tool, score, expected):
     assert level(tool, score) == expected
 
 
+@pytest.mark.parametrize("rule", ["rule", "mean"])
+@pytest.mark.parametrize(
+    ("views", "tool", "score", "expected"),
+    [
+        ("model", None, 2, "hard"),
+        ("model", None, 3, "medium"),
+        ("model", None, 5, "easy"),
+        ("model", None, None, "medium"),
+        ("tool", "fail", None, "hard"),
+        ("tool", "pass", None, "easy"),
+    ],
+)
+def test_one_view_alone_can_call_a_problem_easy(views, tool, score, expected, rule):
+    assert level(tool, score, rule, views) == expected
+
+
 def test_rubric_clamps_each_rule_to_its_range():
     assert total((3.0, 1.5, -1.0, 0.5, 1.0)) == 2.0 + 1.0 + 0.0 + 0.5 + 1.0
 

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from harness.lab import Dpo, Infonce, Margin, Orpo, Simpo, Unlikelihood
+from harness.errors import ConfigError
+from harness.lab import CONTRASTS, Dpo, Infonce, Margin, Objective, Orpo, Simpo, Unlikelihood
+from harness.resolve import resolve
 from harness.store.keys import digest
 from harness.teachers.requests import request_key
 from harness.types import Check, Problem, Student
-from recipes.iterkd import VARIANTS, Ablation, Config, level, needs, train
+from recipes.iterkd import VARIANTS, Ablation, Config, level, needs, objective, train
 from tests.fakes import Scripted, lab_of
 
 RIGHT, WRONG, TRY = "    return x + 1\n", "    return x - 7\n", "    return x\n"
@@ -148,6 +150,46 @@ def test_a_form_of_the_contrast_is_a_value_beside_the_same_pairs(contrast, term)
     list(train(lab_of(engine, POOL, 1), Config(contrast=contrast, weight=0.3)))
     list(train(lab_of(plain, POOL, 1), Config()))
     assert engine.objectives[0].contrast == term and engine.trained == plain.trained
+
+
+@pytest.mark.parametrize(
+    ("contrast", "weight"),
+    [("margin", 0.5), ("dpo", 1.0), ("simpo", 0.5), ("orpo", 0.1), ("infonce", 0.5), ("unlikelihood", 0.5)],
+)
+def test_a_form_has_its_own_weight_unless_one_is_given(contrast, weight):
+    assert weight_of(Config(contrast=contrast)) == weight == CONTRASTS[contrast]().weight
+    assert weight_of(Config(contrast=contrast, weight=0.3)) == 0.3
+
+
+def weight_of(cfg: Config) -> float:
+    term = objective(cfg).contrast
+    assert term is not None
+    return term.weight
+
+
+def test_the_default_contrast_is_the_margin_at_half_weight_said_or_not():
+    assert objective(Config()) == objective(Config(weight=0.5)) == Objective(contrast=Margin(0.2, 0.5))
+    assert first_cycle(Config()) == first_cycle(Config(weight=0.5))
+
+
+@pytest.mark.parametrize("words", [("iterkd.weight=-1",), ("iterkd.weight=heavy",)])
+def test_a_weight_that_is_none_is_told(words):
+    with pytest.raises(ConfigError, match="weight="):
+        resolve(["recipe=iterkd", *words])
+
+
+def test_the_forms_own_weight_can_be_one_of_a_sweep():
+    cells = resolve(["recipe=iterkd", "iterkd.contrast=dpo", "iterkd.weight=null,0.5"]).cells
+    assert [one.config["weight"] for one in cells] == [None, 0.5]
+
+
+@pytest.mark.parametrize("views", ["model", "tool"])
+def test_under_one_view_some_problems_are_easy_and_their_neighbours_are_rarer(views):
+    engine = Steps()
+    lab = lab_of(engine, POOL, 2)
+    list(train(lab, Config(ablation=Ablation(views=views))))
+    assert lab.notes["cycle 1 easy"] > 0 and lab.notes["cycle 1 hard"] > 0
+    assert {one.mode for one in engine.asked("pose")} == {"rarer", "similar"}
 
 
 # --- the scoring model -----------------------------------------------------------------------------------------------

@@ -124,8 +124,14 @@ def test_a_second_round_attempts_with_the_current_student_and_trains_from_the_ba
 
 
 def test_cycles_after_the_last_round_go_on_from_the_current_student():
-    engine, _, students = run(Config(rounds=2), cycles=3, attempts=20)
+    engine, _, students = run(Config(rounds=2, restart=True), cycles=3, attempts=20)
     assert engine.starts == ["base", "base", students[1].weights]
+
+
+def test_rounds_go_on_from_the_current_student_unless_told_otherwise():
+    engine, lab, students = run(Config(rounds=2), cycles=3, attempts=20)
+    assert engine.starts == ["base", students[0].weights, students[1].weights]
+    assert len({one.weights for one in students}) == 3 and lab.spent.updates == 3 * 5
 
 
 def test_rounds_share_the_attempts_that_one_pass_may_make():

@@ -40,6 +40,14 @@ def test_a_fault_that_passes_is_no_pair_and_leaves_the_likelihood():
     assert pairs(engine) == [(RIGHT, None)] * 5 and lab.notes["verified pairs"] == 0
 
 
+def test_a_fault_is_asked_for_once_and_taken_with_its_comments_and_giveaways():
+    told = "    return x - 1  # an intentional bug\n"
+    engine, _ = run(Config(), fault=told)
+    assert pairs(engine) == [(RIGHT, told)] * 5
+    passing, _ = run(Config(), fault=RIGHT)
+    assert len(engine.asked("corrupt")) == len(passing.asked("corrupt")) == 5
+
+
 @pytest.mark.parametrize(("attempt", "rejected"), [(WRONG, WRONG), (RIGHT, None)])
 def test_the_students_failing_attempts_can_be_the_rejected_half(attempt, rejected):
     engine, lab = run(Config(rejected="attempt"), attempt=attempt)

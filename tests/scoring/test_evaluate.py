@@ -338,6 +338,17 @@ def test_what_was_judged_under_other_conditions_is_judged_anew(path: Path, monke
     assert len(rest.seen) == 20
 
 
+def test_what_was_judged_beside_another_numpy_is_judged_anew(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "CHUNK", 4)
+    write(path, *[sample(f"B/{n % 2}", f"good {n}") for n in range(20)])
+    with pytest.raises(KeyboardInterrupt):
+        scored(path, Dying(10))
+    monkeypatch.setattr(evaluation, "version_of", lambda package: {package: "0.1"})
+    rest = Dying(99)
+    scored(path, rest)
+    assert len(rest.seen) == 20
+
+
 def test_memory_does_not_grow_with_the_number_of_samples(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluation, "CHUNK", 64)
 

@@ -1,7 +1,7 @@
 import pytest
 
-from harness.errors import StoreError
-from harness.store.artifacts import Artifacts, hash_folder
+from harness.errors import ConfigError, StoreError
+from harness.store.artifacts import Artifacts, artifacts_at, hash_folder
 
 
 def filled(artifacts, text, owner="me"):
@@ -40,3 +40,10 @@ def test_scratch_of_the_dead_is_swept_and_of_the_living_kept(tmp_path):
 def test_a_missing_artifact_is_named(tmp_path):
     with pytest.raises(StoreError, match="abcd"):
         Artifacts(tmp_path).path("abcd")
+
+
+@pytest.mark.parametrize("url", ["ftp://me:hidden@host/x", "s3://AKIA:hid/den@bucket"])
+def test_a_password_in_a_url_is_refused_and_not_repeated(url):
+    with pytest.raises(ConfigError, match="would be written down") as told:
+        artifacts_at(url)
+    assert "hid" not in str(told.value)

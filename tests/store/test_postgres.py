@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from harness.asking import accounts_of
 from harness.errors import ConfigError, StoreError
 from harness.store.database import Store
+from harness.store.ledger import Entry, Ledger
 from harness.store.steps import Step, run
 
 STEP = Step("verdicts", 1, None)
@@ -26,6 +29,16 @@ def test_a_password_in_the_url_is_refused_and_not_repeated():
 def test_artifacts_must_be_said_beside_a_url():
     with pytest.raises(ConfigError, match="artifacts=FOLDER"):
         Store("postgresql://me@host/db")
+
+
+@pytest.mark.parametrize("artifacts", ["", "kept"])
+def test_a_runs_accounts_are_read_from_a_server(artifacts, database, tmp_path):
+    facts = {"store": database} | ({"artifacts": str(tmp_path / artifacts)} if artifacts else {})  # older runs: none
+    (tmp_path / "run.json").write_text(json.dumps(facts))
+    with Store(database, str(tmp_path / "kept")) as store:
+        Ledger(store).settle((tmp_path.name, "cell", "teacher"), [Entry("", 1, 10, 0, 5, 0.25)])
+    [account] = accounts_of(tmp_path)
+    assert (account.calls, account.usd) == (1, 0.25)
 
 
 @pytest.mark.parametrize("place", ["mysql://me@host/db", "http://host/x"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -65,6 +66,16 @@ def test_a_stop_string_ends_an_answer(served: Served, folder: Path) -> None:
     [free] = served.generate(PROMPTS[:1], GREEDY, [0])
     cut = replace(GREEDY, stop=(free.text[3:5],))
     assert served.generate(PROMPTS[:1], cut, [0]) == generate(load(folder), PROMPTS[:1], cut, [0])
+
+
+def test_nothing_about_a_draw_is_left_to_the_models_own_settings(folder: Path, tmp_path: Path) -> None:
+    drawn = Decoding(0.7, 0.9, max_new_tokens=8)
+    with Served(folder, COMMAND, "--broken echoes", tmp_path / "serve.log", 150.0) as server:
+        [echoed] = server.generate(PROMPTS[:1], drawn, [3])
+    asked = json.loads(echoed.text)
+    assert (asked["temperature"], asked["top_p"], asked["seed"], asked["max_tokens"]) == (0.7, 0.9, 3, 8)
+    assert (asked["top_k"], asked["min_p"], asked["repetition_penalty"]) == (-1, 0.0, 1.0)
+    assert asked["presence_penalty"] == asked["frequency_penalty"] == 0.0
 
 
 def test_a_closed_server_is_gone(folder: Path, tmp_path: Path) -> None:

@@ -42,6 +42,9 @@ class Handler(BaseHTTPRequestHandler):
             self.say({"error": {"message": "prompt too long"}}, 400)
         elif self.server.options.broken == "silent":
             self.say({"object": "text_completion", "choices": []})
+        elif self.server.options.broken == "echoes":
+            choice = {"index": 0, "text": json.dumps(asked), "finish_reason": "length"}
+            self.say({"object": "text_completion", "choices": [choice], "usage": {"completion_tokens": 1}})
         else:
             self.say(self.complete(asked))
 

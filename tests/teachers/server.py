@@ -59,6 +59,7 @@ class Behaviour:
     context: int = 0  # characters of a prompt that fit; 0: any
     models_route: bool = True
     plain: str = ""  # answer everything with this text instead: another dialect
+    refuses: tuple[str, ...] = ()  # parameters
     max_tokens_word: str = "max_tokens"  # the only name for the limit that it accepts
     seed: int = 0
 
@@ -188,6 +189,9 @@ class Server:
         if other in body:
             said = f"Unsupported parameter: '{other}' is not supported. Use '{how.max_tokens_word}' instead."
             return await self.error(writer, 400, said, "unsupported_parameter")
+        if refused := [name for name in how.refuses if name in body]:
+            said = f"Unsupported value: '{refused[0]}' does not support {body[refused[0]]} with this model."
+            return await self.error(writer, 400, said, "unsupported_value")
         if how.context and len(question) > how.context:
             said = f"This model's maximum context length is {how.context} tokens."
             return await self.error(writer, 400, said, "context_length_exceeded")

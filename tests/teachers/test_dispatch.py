@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 from harness.errors import BudgetError, TeacherError
 from harness.store.database import Store
 from harness.store.ledger import Ledger
-from harness.teachers.calls import Call, Reply
+from harness.teachers.calls import Call, Reply, reply_from_json
 from harness.teachers.openai_api import OpenAIBackend
 from harness.teachers.prices import Price
 from harness.teachers.purse import Purse
@@ -277,6 +278,26 @@ def test_parameters_that_a_model_refuses_are_given_by_their_other_name() -> None
         asked = calls(5)
         assert right(asked, send(OpenAIBackend(settings(server), Purse(None)), asked))
         assert all(body["max_completion_tokens"] == 64 for body in server.bodies)
+
+
+def test_a_reply_tells_which_parameters_its_call_went_without() -> None:
+    with Server(Behaviour(refuses=("temperature", "seed"), max_tokens_word="max_completion_tokens")) as server:
+        asked = [*calls(3), *(replace(call, temperature=0.7, seed=5) for call in calls(3, "drawn"))]
+        found = send(OpenAIBackend(settings(server), Purse(None)), asked)
+        assert right(asked, found)
+        told = [found[place].without for place in range(6)]
+        assert told == [("temperature",)] * 3 + [("temperature", "seed")] * 3
+        assert reply_from_json(json.loads(json.dumps(found[5].to_json()))) == found[5]
+    assert not any({"temperature", "seed"} & body.keys() for body in server.bodies)
+
+
+def test_a_model_that_refuses_everything_that_can_be_left_out_is_asked_all_the_same() -> None:
+    refused = ("temperature", "seed", "top_p")
+    with Server(Behaviour(refuses=refused, max_tokens_word="max_completion_tokens")) as server:
+        asked = [replace(one, temperature=0.7, top_p=0.9, seed=5) for one in calls(1)]
+        found = send(OpenAIBackend(settings(server), Purse(None)), asked)
+        assert right(asked, found)
+        assert set(found[0].without) == set(refused)
 
 
 def test_completion_style_sends_a_prompt() -> None:

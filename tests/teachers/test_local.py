@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -93,6 +95,14 @@ def test_a_prompt_that_leaves_no_room_is_quarantined_with_the_reason(folder: Pat
 def test_what_a_model_cannot_do_is_told_at_once(folder: Path, more: dict[str, object], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         LocalBackend(settings(folder, **more))
+
+
+def test_a_template_that_is_named_but_not_there_is_none(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "model")
+    file = tmp_path / "model" / "tokenizer_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"chat_template": None}))
+    with pytest.raises(ConfigError, match="no chat template"):
+        LocalBackend(settings(tmp_path / "model", style="chat"))
 
 
 # --- distributions ---------------------------------------------------------------------------------------------------

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from harness.codec import answer_from_json, answer_to_json
 from harness.config import Judging
 from harness.engine import StepEngine
 from harness.store.database import Store
@@ -20,6 +22,7 @@ from harness.teachers.requests import Answer, Corrupt, Judge, Pose, Request, Sol
 from harness.teachers.settings import Teaching
 from harness.types import Problem
 from harness.world.pool import draw
+from tests.fakes import lab_of
 
 PROBLEM = Problem("toy/1", 'def f(n):\n    """Return n + 1."""\n', "f", (), "    return n + 1\n")
 GOOD = "```python\ndef f(n):\n    return n + 1\n```"
@@ -145,6 +148,22 @@ def test_a_quarantined_call_is_asked_again_only_where_the_user_says_so(engine: S
     [answer] = ask(engine, model(well, again=1), Solve(PROBLEM))
     assert answer.code is not None
     assert len(well.calls) == 1
+
+
+def test_calls_that_went_without_a_parameter_are_counted_beside_the_table(engine: StepEngine) -> None:
+    class Strict(Script):
+        def send(self, calls: Sequence[Call]) -> Iterator[tuple[int, Reply]]:
+            for place, reply in super().send(calls):
+                yield place, replace(reply, without=("temperature",))
+
+    lab = lab_of(engine, [PROBLEM])
+    lab.teacher = model(Strict(lambda call: "no code"), parse_retries=1)
+    [answer], _ = lab.ask([Solve(PROBLEM)]), lab.ask([Solve(PROBLEM)])  # told once, however often it is needed
+    assert dict(lab.notes) == {
+        "teacher answers unparsed": 1,
+        "teacher calls without temperature, which the endpoint refuses": 2,
+    }
+    assert answer_from_json(answer_to_json(answer)) == answer
 
 
 def test_a_posed_problem_is_a_header_with_a_docstring(engine: StepEngine) -> None:

@@ -14,10 +14,14 @@ from typing import Any
 import pytest
 
 from harness import asking
-from harness.errors import ConfigError
+from harness.compare import teacher_of
+from harness.errors import BudgetError, ConfigError
 from harness.resolve import resolve
 from harness.store.database import Store
 from harness.store.ledger import Ledger
+from harness.teachers.model import ModelTeacher
+from harness.teachers.requests import Solve
+from harness.types import Problem
 from tests.command import ROOT, TINY, only_run, run
 from tests.teachers.server import KEY, Behaviour, Server, digest
 
@@ -212,6 +216,42 @@ def test_a_probe_tells_what_a_server_ignores(tmp_path: Path, monkeypatch: pytest
         asked = server.served
         assert told(words) == out
         assert server.served == asked  # once in the lifetime of a store
+
+
+def test_a_probe_tells_before_a_run_that_a_temperature_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with Server(Behaviour(refuses=("temperature",))) as server:
+        out = told([f"teacher=openai:stub@{server.url}", "budget.allow_unpriced=true"])
+    assert "refuses temperature: calls go without it, so every answer is drawn at the model's own temperature" in out
+    assert "refuses seed" not in out
+
+
+def test_a_raised_cap_goes_on_in_the_same_folder_with_the_same_account(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    requests = [Solve(Problem(f"p/{i}", f'def f(x):\n    "question {i}"\n', "f", (), "")) for i in range(40)]
+    spent: list[float] = []
+    folders: set[str] = set()
+    with Server() as server:
+        prices = tmp_path / "prices.yaml"
+        prices.write_text(f"127.0.0.1:{server.port}: {{stub: {{in: 0, out: 10000, as_of: 2026-11-21}}}}\n")
+        teacher = [f"teacher=openai:stub@{server.url}", f"teacher.prices={prices}", "teacher.max_tokens=64"]
+        for cap in (1, 2):
+            command = resolve(["recipe=standard_kd", *teacher, f"budget.teacher_usd={cap}"])
+            name = asking.run_name(command)
+            with Store(command.run.store) as store:
+                asked = teacher_of(command.run, store=store, who=(name, "cell"))
+                assert isinstance(asked, ModelTeacher)
+                with pytest.raises(BudgetError):
+                    asked.ask(asking.recorder(store), requests, 0)
+                asked.close()
+                spent.append(Ledger(store).total(name))
+            folders.add(command.folder())
+    assert len(folders) == 1
+    assert 0 < spent[0] <= 1 < spent[1] <= 2
 
 
 @pytest.mark.parametrize("command", ["probe", "ledger"])

@@ -10,7 +10,7 @@ import torch
 
 from harness.errors import TrainingError
 from harness.students.tokens import encode_texts
-from harness.training.batches import TokenRow, collate, encode, plan
+from harness.training.batches import Encoded, TokenRow, collate, encode, plan
 from harness.types import Example, TrainingSet
 from tests.fakes import byte_tokenizer
 
@@ -21,8 +21,12 @@ def rows_of(lengths: list[int]) -> list[TokenRow]:
     return [TokenRow(index, [BOS], [5] * (length - 2) + [EOS], None, 1.0) for index, length in enumerate(lengths)]
 
 
-def encoded(*examples: Example, pairs: bool = False, max_tokens: int = 100) -> list[TokenRow]:
+def whole(*examples: Example, pairs: bool = False, max_tokens: int = 100) -> Encoded:
     return encode(TrainingSet(examples), byte_tokenizer(), pairs=pairs, max_tokens=max_tokens)
+
+
+def encoded(*examples: Example, pairs: bool = False, max_tokens: int = 100) -> list[TokenRow]:
+    return whole(*examples, pairs=pairs, max_tokens=max_tokens).rows
 
 
 def test_as_given_keeps_the_order_to_the_batch() -> None:
@@ -86,7 +90,37 @@ def test_forward_tokens_count_both_sequences_of_a_pair_and_no_padding() -> None:
     assert pair.forward_tokens == (3 + 4 - 1) + (3 + 3 - 1)
 
 
-def test_rows_that_are_too_long_are_refused_with_their_count_and_the_first_of_them() -> None:
+def test_an_example_that_is_too_long_is_left_out_and_counted_and_the_others_keep_their_number() -> None:
+    short, long = Example("p", "x"), Example("p", "x" * 30)
+    found = whole(short, long, Example("p", "y"), max_tokens=20)
+    assert [row.example for row in found.rows] == [0, 2]
+    assert found.left_out == {"examples longer than max_tokens, left out": 1}
+
+
+def test_a_rejected_text_that_is_too_long_takes_its_example_with_it() -> None:
+    pair = Example("p", "x", rejected="z" * 30)
+    assert [row.example for row in encoded(pair, Example("p", "x"), pairs=True, max_tokens=20)] == [1]
+    assert len(encoded(pair, Example("p", "x"), max_tokens=20)) == 2  # nobody looks at it
+
+
+def test_a_completion_that_its_tokens_do_not_give_back_is_left_out_and_counted() -> None:
+    found = whole(Example("p", "fine  \n"), Example("p", "say <eos> now"))
+    assert [row.example for row in found.rows] == [0]
+    assert found.left_out == {"completions that the student's tokenizer does not give back, left out": 1}
+
+
+def test_examples_that_all_can_be_trained_on_leave_no_count() -> None:
+    assert whole(Example("p", "x"), Example("p", "y")).left_out == {}
+
+
+def test_both_reasons_together_may_not_take_more_than_half() -> None:
+    examples = [Example("p", "x" * 30), Example("p", "<eos>"), Example("p", "y")]
+    assert len(encoded(*examples, Example("p", "z"), max_tokens=20)) == 2
+    with pytest.raises(TrainingError, match="1 of 3 examples are longer than 20 tokens"):
+        encoded(*examples, max_tokens=20)
+
+
+def test_a_set_of_mostly_too_long_rows_is_refused_with_their_count_and_the_first_of_them() -> None:
     examples = [Example("p", "x"), Example("p", "x" * 30, origin="solve/7"), Example("p", "y" * 40)]
     with pytest.raises(TrainingError, match=r"2 of 3 examples.*example 1 \(solve/7\) with 33 tokens"):
         encoded(*examples, max_tokens=20)
@@ -127,8 +161,8 @@ def test_rejected_texts_follow_the_completions_and_know_their_row() -> None:
 
 
 def test_a_completion_that_its_tokens_do_not_give_back_is_refused() -> None:
-    with pytest.raises(TrainingError, match=r"1 of 2 completions do not survive.*example 1, 'say <eos> now'"):
-        encoded(Example("p", "fine  \n"), Example("p", "say <eos> now"))
+    with pytest.raises(TrainingError, match=r"1 of 1 completions do not survive.*example 0, 'say <eos> now'"):
+        encoded(Example("p", "say <eos> now"))
 
 
 def test_a_tokenizer_that_loses_blanks_is_refused() -> None:

@@ -13,7 +13,7 @@ from harness.errors import TrainingError
 from harness.store.artifacts import hash_folder
 from harness.students.checkpoint import read_model
 from harness.training.objective import Margin, Objective
-from harness.training.schedule import Lora, Mark, Schedule
+from harness.training.schedule import ADAPTER, Lora, Mark, Schedule
 from harness.training.trainer import fit
 from harness.types import Example, TrainingSet
 from tests.fakes import tiny_student
@@ -103,6 +103,37 @@ def test_a_killed_fit_of_an_adapter_goes_on_to_the_same_bytes(student: Path, tmp
     with pytest.raises(KeyboardInterrupt):
         train_in(tmp_path / "killed", kill)
     assert hash_folder(train_in(tmp_path / "killed")[0].folder) == hash_folder(train_in(tmp_path / "whole")[0].folder)
+
+
+def drawn(student: Path, out: Path, seed: int) -> list[torch.Tensor]:
+    """Return the matrices A of an adapter that is written out after one update of next to no size."""
+    import safetensors.torch
+
+    schedule = replace(SCHEDULE, updates=1, warmup=0, learning_rate=1e-12)
+    [mark] = fit(student, DATA, Objective(), schedule, seed, lambda update: out / str(update))
+    weights = safetensors.torch.load_file(mark.folder / "adapter" / "adapter_model.safetensors")
+    return [weights[name] for name in sorted(weights) if "lora_A" in name]
+
+
+def test_an_adapter_begins_at_what_the_fits_seed_draws(student: Path, tmp_path: Path) -> None:
+    first = drawn(student, tmp_path / "first", 1)
+    with torch.random.fork_rng(devices=[]):
+        torch.rand(7)  # whatever the process has drawn before
+        again = drawn(student, tmp_path / "again", 1)
+    other = drawn(student, tmp_path / "other", 2)
+    assert first and all(torch.equal(one, two) for one, two in zip(first, again, strict=True))
+    assert not any(torch.allclose(one, two, atol=1e-3) for one, two in zip(first, other, strict=True))
+
+
+def test_an_adapter_leaves_the_callers_randomness_as_it_found_it(student: Path, tmp_path: Path) -> None:
+    before = torch.get_rng_state().tolist()
+    drawn(student, tmp_path, 1)
+    assert torch.get_rng_state().tolist() == before
+
+
+def test_only_a_fit_of_an_adapter_has_the_adapters_version_in_its_key() -> None:
+    said: Any = SCHEDULE.key()["lora"]
+    assert said["version"] == ADAPTER and "version" not in str(replace(SCHEDULE, lora=None).key())
 
 
 def test_recomputing_activations_trains_the_same_weights(student: Path, tmp_path: Path) -> None:

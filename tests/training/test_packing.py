@@ -12,12 +12,13 @@ from safetensors.torch import load_file
 
 from harness.errors import TrainingError
 from harness.students.checkpoint import read_model
-from harness.training import distiller
+from harness.training import distiller, trainer
 from harness.training.batches import TokenRow, collate
 from harness.training.objective import Margin, Objective, Soft
 from harness.training.packing import demand_packing, packed
 from harness.training.schedule import Mark, Schedule
 from harness.training.trainer import fit
+from harness.training.whitebox import read_teacher
 from harness.types import Example, TrainingSet
 from tests.fakes import tiny_student
 
@@ -105,6 +106,23 @@ def test_packed_rows_keep_the_order_and_say_where_each_token_stands() -> None:
     assert feed.mask.tolist() == [[True] * 3, [True, True, False], [False, True, True], [True, True, False]]
     assert feed.positions.tolist() == [[0, 1, 2], [0, 1, 0], [0, 1, 2], [0, 1, 0]]
     assert feed.completions == 3
+
+
+def test_a_teacher_that_mixes_packed_texts_is_refused_before_anything_is_written(
+    student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mixing(*given: Any) -> Any:
+        model: Any = read_teacher(*given)
+        true_forward = model.forward
+        monkeypatch.setattr(model, "forward", lambda position_ids=None, **named: true_forward(**named))
+        return model
+
+    monkeypatch.setattr(trainer, "read_teacher", mixing)
+    named: dict[str, Any] = {"objective": Objective(soft=Soft()), "teacher": student}
+    with pytest.raises(TrainingError, match=r"mixes texts.*packing=false"):
+        train(student, tmp_path / "out", packing=True, **named)
+    assert not (tmp_path / "out").exists()
+    train(student, tmp_path / "out", **named)
 
 
 def test_a_model_that_mixes_packed_texts_is_refused(student: Path, monkeypatch: pytest.MonkeyPatch) -> None:

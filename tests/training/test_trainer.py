@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from harness.errors import TrainingError
+from harness.store.artifacts import hash_folder
 from harness.students.checkpoint import read_model, read_tokenizer
 from harness.training import batches, distiller
 from harness.training.objective import Margin, Objective
@@ -68,7 +69,7 @@ def test_the_rows_that_go_forward_are_the_schedule(
 ) -> None:
     seen = seen_rows(monkeypatch)
     train(student, tmp_path, singles(10))
-    rows = batches.encode(TrainingSet(singles(10)), read_tokenizer(student), pairs=False, max_tokens=256)
+    rows = batches.encode(TrainingSet(singles(10)), read_tokenizer(student), pairs=False, max_tokens=256).rows
     due = [[rows[place % 10] for place in range(4 * update, 4 * update + 4)] for update in range(4)]
     assert seen == [[row.prompt + row.completion for row in step] for step in due]
 
@@ -84,7 +85,7 @@ def test_a_fit_makes_exactly_the_updates_asked_for_and_tells_each(student: Path,
 def test_the_first_loss_with_weight_one_is_the_stock_cross_entropy(student: Path, tmp_path: Path) -> None:
     (mark,) = train(student, tmp_path, singles(4), updates=1)
     model = read_model(student, "cpu")
-    rows = batches.encode(TrainingSet(singles(4)), read_tokenizer(student), pairs=False, max_tokens=256)
+    rows = batches.encode(TrainingSet(singles(4)), read_tokenizer(student), pairs=False, max_tokens=256).rows
     batch = batches.collate(rows, pad=0)
     labels = batch.ids.clone()
     labels[:, 0] = -100
@@ -272,9 +273,18 @@ def test_a_broken_loss_stops_the_fit_and_names_the_batch(student: Path, tmp_path
 def test_rows_beyond_the_students_positions_are_refused_before_anything_is_written(
     student: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(TrainingError, match=r"1 of 2 examples are longer than 256 tokens \(the student's positions\)"):
-        train(student, tmp_path / "out", (*singles(1), Example("p", "x" * 300)))
+    with pytest.raises(TrainingError, match=r"1 of 1 examples are longer than 256 tokens \(the student's positions\)"):
+        train(student, tmp_path / "out", (Example("p", "x" * 300),))
     assert not (tmp_path / "out").exists()
+
+
+def test_a_fit_that_leaves_an_example_out_is_that_of_the_others_and_tells_the_count(
+    student: Path, tmp_path: Path
+) -> None:
+    (plain,) = train(student, tmp_path / "plain", singles(6))
+    (without,) = train(student, tmp_path / "without", (*singles(6), Example("p", "x" * 300)))
+    assert hash_folder(plain.folder) == hash_folder(without.folder)
+    assert plain.left_out == {} and without.left_out == {"examples longer than the student's positions, left out": 1}
 
 
 def test_a_fit_leaves_threads_and_the_callers_randomness_as_it_found_them(student: Path, tmp_path: Path) -> None:
