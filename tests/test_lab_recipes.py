@@ -110,9 +110,9 @@ def test_a_problem_without_checks_gets_the_calls_that_the_teachers_own_answer_sa
     assert found.checks == (CALLS[0], CALLS[2]) and not own.notes
 
 
-@pytest.mark.parametrize("engine", [Examples(calls=()), Examples(calls=CALLS[1:2]), Examples(code=None)])
-def test_a_problem_that_is_left_without_checks_is_dropped_and_told(engine):
-    own = lab_of(engine, POOL)
+@pytest.mark.parametrize("answers", [{"calls": ()}, {"calls": CALLS[1:2]}, {"code": None}])
+def test_a_problem_that_is_left_without_checks_is_dropped_and_told(answers):
+    own = lab_of(Examples(**answers), POOL)
     assert own.tested(POOL) == [] and own.notes["new problems without tests, dropped"] == len(POOL)
 
 
