@@ -13,6 +13,7 @@ from harness.config import Run
 from harness.engine import CHECKPOINT, StepEngine, libraries
 from harness.errors import ConfigError, DataError
 from harness.store.artifacts import hash_folder
+from harness.store.faults import told
 from harness.store.keys import Json
 from harness.store.steps import Payload, Step
 from harness.students.checkpoint import demand_student, read_tokenizer
@@ -112,7 +113,8 @@ def blank(engine: StepEngine, size: str, seed: int) -> Student:
 
     def made(todo: list[int]) -> Iterator[tuple[int, Payload]]:
         scratch = engine.store.artifacts.scratch(engine.store.owner.name)
-        (create_of_characters if size in SCRATCH else create)(size, scratch, seed=seed)
+        with told(engine.store.artifacts.root):  # a disk may be full
+            (create_of_characters if size in SCRATCH else create)(size, scratch, seed=seed)
         yield todo[0], {"marks": [{"weights": engine.store.artifacts.adopt(scratch)}]}
 
     world = TINYPY_VERSION if size in SCRATCH else WORLD_VERSION  # of the world whose tokens it reads

@@ -11,7 +11,17 @@ ONE_SEED = "one seed: this table decides nothing about a recipe; differences bel
 
 
 def headline(table: Table) -> str:
-    """Return what must be read before the numbers: empty where every recipe has several seeds."""
+    """Return what must be read before the numbers: empty where every recipe was trained, with several seeds."""
+    return "; ".join(text for text in (untrained(table), seeds(table)) if text)
+
+
+def untrained(table: Table) -> str:
+    """Name the lines that show the student as it was: nothing was left to train on."""
+    idle = [line.label for line in table.lines if line.recipe != UNTRAINED and not line.spent["updates"]]
+    return f"never trained, as no example was left (see the notes): {', '.join(idle)}" if idle else ""
+
+
+def seeds(table: Table) -> str:
     if table.one_seed:
         return ONE_SEED
     if max(len(line.seeds) for line in table.lines) == 2:

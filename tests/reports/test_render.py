@@ -187,3 +187,9 @@ def test_card_of_one_seed_among_several_asks_which() -> None:
 
 def test_same_rows_render_to_the_same_bytes() -> None:
     assert terminal(table("iterkd", seeds=(0, 1))) == terminal(table("iterkd", seeds=(0, 1)))
+
+
+def test_a_recipe_that_was_never_trained_is_named_before_the_numbers() -> None:
+    rows = [row(), row("persd", (1, 1, 0, 0), seed=0, cycle=1, spent=Spent(updates=3)), row("lion", seed=0, cycle=1)]
+    first = terminal(build(rows)).splitlines()[0]
+    assert first.startswith("never trained, as no example was left (see the notes): lion")
