@@ -61,9 +61,9 @@ def test_cpu_time_is_not_counted_in_ticks(one_core: None) -> None:
     spin = "import time\ndef f(x):\n    while time.process_time() < 4.5: pass\n    return x + 1\n"
     coming_and_going = [subprocess.Popen([sys.executable, "-c", FORKS]) for _ in range(4)]
     try:
-        [verdict] = judged(
-            [Program(spin, "f", (Check((1,), 2),))], 1, 0, Limits(cpu_s=5.0, wall_s=200.0)
-        )  # starved, not late
+        # Beside other tests a crowded core has given it 0.03 s of CPU in a minute, and such a program is still called a
+        # timeout (docs/LOG.md). This test is about how CPU time is counted, so it waits longer than that.
+        [verdict] = judged([Program(spin, "f", (Check((1,), 2),))], 1, 0, Limits(cpu_s=5.0, wall_s=200.0))
     finally:
         for one in coming_and_going:
             one.kill()
