@@ -23,7 +23,7 @@ from harness.decontaminate import VERSION as DECONTAMINATE
 from harness.decontaminate import index_of
 from harness.engine import Progress, StepEngine
 from harness.errors import HarnessError
-from harness.lab import Lab, Terms
+from harness.lab import Lab
 from harness.problems import GENERATED, load_pool
 from harness.prompting import asked, prompts_of, template_told
 from harness.repairs import Answers, can_repair, repaired
@@ -40,6 +40,7 @@ from harness.teachers.base import Teacher
 from harness.teachers.opening import Terms as TeacherTerms
 from harness.teachers.opening import close, open_teacher
 from harness.teachers.settings import Teaching
+from harness.terms import Terms
 from harness.types import Problem, Row, Sample, Spent, Student, Text, Verdict
 from harness.world import tinypy
 from harness.world.grammar import SOURCE
@@ -142,9 +143,7 @@ def run_cell(command: Command, number: int, level: str, emit: Emit, sharing: int
                 evaluate(Evaluation(engine, command, None), student, 0, benchmarks, Spent(), {}, 0.0, emit)
             else:
                 cell = command.cells[number]
-                teacher = teacher_of(
-                    run, cell.recipe, store, who=(Path(command.folder()).name, cell.name), sharing=sharing
-                )
+                teacher = teacher_of(run, cell.recipe, store, who=(command.name, cell.name), sharing=sharing)
                 engine.resources.callback(close, teacher)
                 problems, counts = pool(command, cell, benchmarks, emit, store)
                 lab = Lab(

@@ -17,7 +17,6 @@ from harness.config import Cell, Command, Run
 from harness.engine import StepEngine
 from harness.errors import ConfigError, HarnessError, SandboxError, TrainingError, UsageError
 from harness.executors import local
-from harness.lab import schedule_of
 from harness.problems import check_spec, lacking_problems
 from harness.prompting import asked, style_warning
 from harness.resolve import build
@@ -29,6 +28,7 @@ from harness.store.database import Store
 from harness.store.rows import row_from_json
 from harness.teachers.base import Teacher
 from harness.teachers.requests import KINDS
+from harness.terms import schedule_of
 from harness.types import Row
 
 

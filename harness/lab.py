@@ -10,14 +10,15 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
 
-from harness.config import Budget, Train
+from harness.accounts import Account
+from harness.config import Budget
 from harness.decontaminate import Index
 from harness.engine import Engine
-from harness.errors import BudgetError, TeacherError
+from harness.errors import TeacherError
 from harness.feedback import feedback, repair_prompt
+from harness.fits import Fits, Order
 from harness.novelty import novel
 from harness.ranges import in_range
 from harness.source.complexity import Halstead
@@ -32,11 +33,9 @@ from harness.staging import (
     Scheme,
     allot,
     grade,
-    staged,
     stages_of,
     visits,
 )
-from harness.store.database import Record
 from harness.store.keys import digest
 from harness.students.decoding import Decoding
 from harness.teachers.base import Teacher
@@ -59,6 +58,7 @@ from harness.teachers.requests import (
     rubric_total,
 )
 from harness.teachers.scoring import REPLY_TOKENS, Scores, heuristic, question, reply
+from harness.terms import Terms
 from harness.training.objective import (
     CONTRASTS,
     Contrast,
@@ -71,9 +71,6 @@ from harness.training.objective import (
     Soft,
     Unlikelihood,
 )
-from harness.training.on_policy import own_updates
-from harness.training.schedule import Lora, Schedule
-from harness.training.whitebox import demand_lead
 from harness.types import Check, Example, Problem, Sample, Spent, Student, Text, TrainingSet, Verdict
 
 __all__ = [  # what a recipe may import from here
@@ -132,50 +129,6 @@ __all__ = [  # what a recipe may import from here
 ]
 
 
-Order = Literal["shuffled", "as_given"]
-
-
-@dataclass(frozen=True)
-class Terms:
-    """What every recipe of a comparison shares."""
-
-    cycles: int
-    budget: Budget
-    train: Train
-    threads: int
-    device: str
-    batch: int  # prompts generated together
-    max_new_tokens: int  # of an attempt
-    stop: tuple[str, ...]  # where an attempt ends: at the next statement of the top level
-    cpu_s: float  # of a program on a training problem
-
-
-def schedule_of(
-    settings: Train, threads: int, device: str, marks: tuple[int, ...], restarts: tuple[int, ...] = ()
-) -> Schedule:
-    """Return the schedule of a fit that ends at the last of its marks; TrainingError for settings that cannot be."""
-    lora = settings.lora
-    return Schedule(
-        updates=marks[-1],
-        batch=settings.batch,
-        learning_rate=settings.learning_rate,
-        warmup=settings.warmup,
-        final_ratio=settings.final_ratio,
-        max_tokens=settings.max_tokens,
-        threads=threads,
-        device=device,
-        marks=marks,
-        micro_batches=settings.micro_batches,
-        lora=Lora(lora.rank, lora.alpha, lora.targets) if lora.rank else None,
-        recompute=settings.recompute,
-        packing=settings.packing,
-        precision=settings.precision,
-        processes=settings.processes,
-        accelerate=settings.accelerate,
-        restarts=restarts,
-    )
-
-
 class Lab:
     """One cell's access to the engine: it counts what is spent and stops before the budget is exceeded."""
 
@@ -191,21 +144,16 @@ class Lab:
         logits: Callable[[], Student] | None = None,
     ) -> None:
         self._engine = engine
-        self._logits = logits  # makes or finds the model whose distributions can be learned, when one is first needed
         self._terms = terms
-        self.student = student
+        self._index = index
         self._whole = {one.id: one for one in problems}  # with their references, which only the teacher may need
+        self._account = Account(terms.cycles)
+        self._asked: set[str] = set()  # requests so far, kept where their number is limited
+        self.student = student
         self.problems = tuple(replace(one, reference="") for one in problems)  # cycles × budget.examples, if there are
         self.teacher = teacher
-        self._index = index
         self.seed = seed
-        self.spent = Spent()
-        self.seconds = 0.0  # of the steps this cell needed, whoever ran them
-        self.notes: Counter[str] = Counter()  # what a recipe wants told: counts by name
-        self.counted: set[str] = set()
-        self.asked: set[str] = set()  # requests so far, kept where their number is limited
-        self.rows_fitted: set[str] = set()  # different examples so far
-        self.updates_made = 0
+        self._fits = Fits(engine, terms, self._account, index, seed, self.rng, teacher.name, logits)
 
     @property
     def cycles(self) -> int:
@@ -216,6 +164,26 @@ class Lab:
     def batch(self) -> int:
         """How many examples one optimiser step takes."""
         return self._terms.train.batch
+
+    @property
+    def spent(self) -> Spent:
+        """What the cell has spent so far."""
+        return self._account.spent
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of the steps that the cell needed so far, whoever ran them."""
+        return self._account.seconds
+
+    @property
+    def notes(self) -> Counter[str]:
+        """What a recipe wants told beside the results: counts by name."""
+        return self._account.notes
+
+    @property
+    def rows_fitted(self) -> int:
+        """How many different examples have been trained on."""
+        return len(self._fits.rows_fitted)
 
     @property
     def budget(self) -> Budget:
@@ -246,9 +214,9 @@ class Lab:
                 f"teacher={self.teacher.name} cannot {', '.join(sorted(lacking))}. Choose another teacher or recipe."
             )
         if self.budget.teacher_calls:
-            new = {digest([self.seed if one.drawn else 0, request_key(one)]) for one in requests} - self.asked
-            self._allow("teacher_calls", len(self.asked) + len(new), self.budget.teacher_calls)
-            self.asked |= new
+            new = {digest([self.seed if one.drawn else 0, request_key(one)]) for one in requests} - self._asked
+            self._account.allow("teacher_calls", len(self._asked) + len(new), self.budget.teacher_calls)
+            self._asked |= new
         answers: list[Answer | None] = [None] * len(requests)
         for seed in (0, self.seed):
             # Only what is drawn at random depends on the seed; the rest is shared between seeds.
@@ -262,9 +230,9 @@ class Lab:
             found, records = self._engine.ask(self.teacher, [requests[row] for row in rows], seed)
             for row, answer, record in zip(rows, found, records, strict=True):
                 answers[row] = self._screen(answer)
-                if record.key not in self.counted:
+                if record.key not in self._account.counted:
                     self.notes.update(answer.notes)
-                self._charge(
+                self._account.charge(
                     record,
                     Spent(
                         teacher_calls=answer.calls,
@@ -351,15 +319,15 @@ class Lab:
         draw: int = 0,
     ) -> list[list[Sample]]:
         """Return several attempts of the student at each problem; another `draw` gives others."""
-        self._allow("attempts", self.spent.student_samples + len(problems) * samples, self.budget.attempts)
+        self._account.allow("attempts", self.spent.student_samples + len(problems) * samples, self.budget.attempts)
         decoding = Decoding(temperature, top_p, self._terms.max_new_tokens, self._terms.stop, samples)
         prompts = [(one.id, one.prompt) for one in problems]
         seed = int(digest([self.seed, draw])[:8], 16) if draw else self.seed
         found, records = self._engine.sample(student, prompts, decoding, seed, self._terms.batch)
         for record in records:
-            self._charge(record, Spent())
+            self._account.charge(record, Spent())
         tokens = sum(one.tokens for own in found for one in own)
-        self.spent += Spent(student_samples=len(problems) * samples, student_tokens=tokens)
+        self._account.add(Spent(student_samples=len(problems) * samples, student_tokens=tokens))
         return found
 
     def judge(self, pairs: Sequence[tuple[Problem, str]]) -> list[Verdict]:
@@ -368,7 +336,7 @@ class Lab:
             [(problem, assemble(problem, text)) for problem, text in pairs], self._terms.cpu_s
         )
         for record in records:
-            self._charge(record, Spent(programs=1))
+            self._account.charge(record, Spent(programs=1))
         return verdicts
 
     def run(self, pairs: Sequence[tuple[Problem, str]]) -> list[Verdict]:
@@ -385,9 +353,8 @@ class Lab:
         order: Order = "shuffled",
     ) -> Student:
         """Train one cycle: `budget.updates` optimiser steps with a fresh optimiser. No examples: no training."""
-        [(trained, spent, seconds)] = self._train(student, examples, objective, order, cycles=1)
-        self.spent += spent
-        self.seconds += seconds
+        [(trained, spent, seconds)] = self._fits.train(student, examples, objective, order, cycles=1)
+        self._account.add(spent, seconds)
         return trained
 
     def fit_through(
@@ -403,9 +370,8 @@ class Lab:
         For recipes without a loop: as many updates as the others, evaluated at the same marks, under one
         learning-rate schedule over all of them; or under several, the optimiser starting afresh after `restarts`.
         """
-        for at_mark, spent, seconds in self._train(student, examples, objective, order, self.cycles, restarts):
-            self.spent += spent
-            self.seconds += seconds
+        for at_mark, spent, seconds in self._fits.train(student, examples, objective, order, self.cycles, restarts):
+            self._account.add(spent, seconds)
             yield at_mark
 
     def train_scorer(self, labelled: Sequence[tuple[Problem, str, Sequence[float | None]]]) -> Student:
@@ -414,15 +380,7 @@ class Lab:
         It takes a cycle's updates beside the student's; its tokens count as training tokens, its updates are noted.
         """
         examples = tuple(Example(question(one, text), reply(scores), origin="score") for one, text, scores in labelled)
-        updates = self.budget.updates
-        schedule = schedule_of(self._terms.train, self._terms.threads, self._terms.device, (updates,))
-        [scorer], [mark], record = self._engine.fit(
-            self.student, TrainingSet(examples), Objective(), schedule, self.seed
-        )
-        self._charge(record, Spent(training_tokens=mark["tokens"]))
-        self._note_left_out(mark)
-        self.note("updates of the scoring model", updates)
-        return scorer
+        return self._fits.scorer(self.student, TrainingSet(examples))
 
     def score(self, scorer: Student, pairs: Sequence[tuple[Problem, str]]) -> list[Scores | None]:
         """Return a scoring model's scores of (problem, attempt); None where its reply holds none."""
@@ -430,109 +388,6 @@ class Lab:
         prompts = [(problem.id, question(problem, text)) for problem, text in pairs]
         found, records = self._engine.sample(scorer, prompts, decoding, self.seed, self._terms.batch)
         for record in records:
-            self._charge(record, Spent())
-        self.spent += Spent(student_tokens=sum(one.tokens for own in found for one in own))
+            self._account.charge(record, Spent())
+        self._account.add(Spent(student_tokens=sum(one.tokens for own in found for one in own)))
         return [judged(one.completion).scores for [one] in found]
-
-    def _train(
-        self,
-        student: Student,
-        examples: Sequence[Example],
-        objective: Objective | None,
-        order: Order,
-        cycles: int,
-        restarts: tuple[int, ...] = (),
-    ) -> list[tuple[Student, Spent, float]]:
-        """Return the student after each of `cycles` shares of the updates, with what that share cost."""
-        kept = self._screened(examples)
-        if not kept:
-            self.note("cycles without examples", cycles)
-            return [(student, Spent(), 0.0)] * cycles
-        updates = self.budget.updates
-        objective = self._with_teacher(objective or Objective(), updates * cycles)
-        demand_lead(objective, packing=self._terms.train.packing)
-        self.rows_fitted |= {digest([one.prompt, one.completion, one.rejected]) for one in kept}
-        self.updates_made += updates * cycles
-        self._allow("examples", len(self.rows_fitted), self.budget.examples)
-        self._allow("updates", self.updates_made, updates)
-        settings = self._terms.train
-        if settings.order != "none" and order == "shuffled":
-            rng = self.rng("order", self.updates_made)
-            kept = staged(kept, Curriculum(settings.order), updates * cycles, settings.batch, rng)
-            order = "as_given"
-        marks_at = tuple(updates * (cycle + 1) for cycle in range(cycles))
-        schedule = schedule_of(settings, self._terms.threads, self._terms.device, marks_at, restarts)
-        data = TrainingSet(tuple(kept), order)
-        students, marks, record = self._engine.fit(student, data, objective, schedule, self.seed)
-        self._note_left_out(marks[-1])
-        shares: list[tuple[Student, Spent, float]] = []
-        counts, before = ("examples", "tokens", "own_texts", "own_tokens"), dict[str, Any]()
-        for at_mark, mark in zip(students, marks, strict=True):
-            since = {name: mark.get(name, 0) - before.get(name, 0) for name in counts}
-            spent = Spent(
-                updates=updates,
-                examples=since["examples"],
-                training_tokens=since["tokens"],
-                student_samples=since["own_texts"],
-                student_tokens=since["own_tokens"],
-            )
-            before = mark
-            shares.append((at_mark, spent, record.seconds / cycles))
-        return shares
-
-    def _note_left_out(self, mark: dict[str, Any]) -> None:
-        """Note the examples that a fit could not train on, as the fit tells them: only there are they tokens."""
-        for name, count in mark.get("left_out", {}).items():
-            self.note(name, count)
-
-    def _with_teacher(self, objective: Objective, updates: int) -> Objective:
-        """Return the objective with the weights whose distributions it learns, and the room of the student's own texts.
-
-        The share of updates on such texts is lowered to what is left of the budget of attempts, and that is told.
-        """
-        soft = objective.soft
-        if soft is None or not objective.uses_teacher:
-            return objective
-        if not soft.teacher:
-            if self._logits is None:
-                raise TeacherError(
-                    f"teacher={self.teacher.name} gives texts only, and this recipe learns from a teacher's "
-                    "distributions. Say logits=FOLDER, or take a recipe of texts (seqkd)."
-                )
-            soft = replace(soft, teacher=self._logits().weights)
-        own, batch = own_updates(updates, soft.on_policy), self._terms.train.batch
-        if own and self.budget.attempts:
-            left = max(0, self.budget.attempts * self.cycles - self.spent.student_samples) // batch
-            if left < own:
-                self.note("updates on own texts that the budget of attempts did not allow", own - left)
-                soft = replace(soft, on_policy=left / updates)
-        return replace(objective, soft=replace(soft, max_new_tokens=soft.max_new_tokens or self._terms.max_new_tokens))
-
-    def _screened(self, examples: Sequence[Example]) -> list[Example]:
-        """Leave out examples that stand in a benchmark, and count them by how they matched."""
-        kept: list[Example] = []
-        self.note("examples checked against the benchmarks", len(examples))
-        for one in examples:
-            matches = self._index.of_example(one)
-            if matches:
-                self.note(f"examples: {matches[0]}")
-            if not matches or self._index.keep:
-                kept.append(one)
-        return kept
-
-    # --- accounts ------------------------------------------------------------------------------------------------
-
-    def _charge(self, record: Record, spent: Spent) -> None:
-        """Count a step once per cell, whether this cell ran it or found it in the store."""
-        if record.key not in self.counted:
-            self.counted.add(record.key)
-            self.spent += spent
-            self.seconds += record.seconds
-
-    def _allow(self, key: str, wanted: float, per_cycle: float) -> None:
-        limit = per_cycle * self.cycles
-        if per_cycle and wanted > limit:
-            raise BudgetError(
-                f"budget.{key}: this recipe wants {wanted:g} in all, the budget allows {limit:g} "
-                f"({per_cycle:g} × {self.cycles} cycles). Raise budget.{key}, or lower what the recipe asks for."
-            )

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 from harness.config import Budget, Train
 from harness.decontaminate import index_of
 from harness.engine import Engine
-from harness.lab import Lab, Terms
+from harness.lab import Lab
 from harness.plan import Rehearsal
 from harness.store.database import Record
 from harness.students.checkpoint import write
 from harness.students.decoding import Decoding
 from harness.teachers.requests import Answer, Request
+from harness.terms import Terms
 from harness.training.objective import Objective
 from harness.training.schedule import Schedule
 from harness.types import Example, Problem, Sample, Student, TrainingSet, Verdict

@@ -11,9 +11,10 @@ import pytest
 from harness.config import Budget, Train
 from harness.decontaminate import index_of
 from harness.errors import BudgetError, TeacherError, TrainingError
-from harness.lab import Lab, Terms
+from harness.lab import Lab
 from harness.store.database import Record
 from harness.teachers.requests import Judge, Pose, Refine, Solve
+from harness.terms import Terms
 from harness.training.objective import Objective, Soft
 from harness.types import Check, Example, Problem, Sample, Spent, Student, TrainingSet
 from tests.contracts.recipe import Anything, Witness
@@ -22,8 +23,8 @@ BASE = Student("tiny", "base")
 WIDE = Budget(examples=100, updates=5, attempts=100)
 
 
-def terms(cycles: int, budget: Budget) -> Terms:
-    train = Train(batch=4)
+def terms(cycles: int, budget: Budget, *, packing: bool = False) -> Terms:
+    train = Train(batch=4, packing=packing)
     return Terms(cycles, budget, train, threads=1, device="cpu", batch=8, max_new_tokens=32, stop=(), cpu_s=1.0)
 
 
@@ -73,13 +74,16 @@ def lab_of(
     *,
     seed: int = 0,
     held: tuple[Problem, ...] = (),
+    keep: bool = False,
+    packing: bool = False,
     engine: Priced | None = None,
     teacher: Anything | None = None,
 ) -> tuple[Lab, Priced]:
     """Return a lab and the engine behind it; a benchmark holds the problems `held`."""
-    index = index_of([Held("held", held)] if held else [])
+    index = index_of([Held("held", held)] if held else [], keep=keep)
     engine = engine or Priced()
-    return Lab(engine, terms(cycles, budget), BASE, PROBLEMS, teacher or Anything(), index, seed), engine
+    shared = terms(cycles, budget, packing=packing)
+    return Lab(engine, shared, BASE, PROBLEMS, teacher or Anything(), index, seed), engine
 
 
 @dataclass(frozen=True)
@@ -247,8 +251,7 @@ def test_a_posed_problem_that_stands_in_none_comes_back_with_it():
 
 
 def test_what_stands_in_a_benchmark_is_counted_and_kept_where_the_run_says_so():
-    lab, engine = lab_of(held=(replace(problem(77), reference=LARGE),))
-    lab._index = replace(lab._index, keep=True)
+    lab, engine = lab_of(held=(replace(problem(77), reference=LARGE),), keep=True)
     engine.posed = replace(problem(77), id="posed")
     [answer] = lab.ask([Pose(None, "uniform")])
     lab.fit(BASE, [Example("def renamed(x):\n", LARGE)])
@@ -321,8 +324,7 @@ def test_examples_that_a_fit_leaves_out_are_noted_once_a_fit():
 
 
 def test_a_lead_and_packing_do_not_go_together_and_nothing_is_trained():
-    lab, engine = lab_of()
-    lab._terms = replace(lab._terms, train=replace(lab._terms.train, packing=True))
+    lab, engine = lab_of(packing=True)
     with pytest.raises(TrainingError, match=r"train\.packing=false"):
         lab.fit(BASE, [example(0)], Objective(soft=Soft(teacher="t", lead="def g(x):\n")))
     assert engine.trained == []

@@ -17,10 +17,11 @@ from typing import Any
 from harness import catalog
 from harness.config import Budget, Train
 from harness.decontaminate import index_of
-from harness.lab import Lab, Terms
+from harness.lab import Lab
 from harness.plan import Rehearsal
 from harness.store.keys import digest
 from harness.teachers.requests import KINDS, Answer, Request, request_key
+from harness.terms import Terms
 from harness.types import Example, Problem, Student
 
 MOST_FIELDS = 12

@@ -9,9 +9,10 @@ from harness import catalog, texts
 from harness.benchmarks.registry import available
 from harness.config import Budget, Train
 from harness.decontaminate import index_of
-from harness.lab import Lab, Terms
+from harness.lab import Lab
 from harness.resolve import resolve
 from harness.staging import staged
+from harness.terms import Terms
 from harness.training.batches import TokenRow, plan
 from harness.training.schedule import Schedule
 from harness.types import Student
@@ -111,7 +112,7 @@ def test_code_that_is_no_program_is_told():
 
 def test_a_repeated_row_counts_once_against_the_budget():
     _, lab = run("cl-hyb", updates=50)
-    assert len(lab.rows_fitted) == 24
+    assert lab.rows_fitted == 24
 
 
 def test_problems_without_solutions_end_in_cycles_without_training():

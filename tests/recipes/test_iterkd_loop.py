@@ -11,9 +11,10 @@ import pytest
 
 from harness.config import Budget, Train
 from harness.decontaminate import index_of
-from harness.lab import Lab, Terms
+from harness.lab import Lab
 from harness.plan import Rehearsal
 from harness.teachers.requests import Answer
+from harness.terms import Terms
 from harness.types import Check, Example, Problem, Student, TrainingSet
 from recipes.iterkd import GIVEAWAYS, Ablation, Config, train
 from tests.contracts.recipe import Anything

@@ -10,9 +10,10 @@ import pytest
 from baselines.persd import VARIANTS, Config, train
 from harness.config import Budget, Train
 from harness.decontaminate import index_of
-from harness.lab import Lab, Terms
+from harness.lab import Lab
 from harness.plan import Rehearsal
 from harness.teachers.requests import Answer
+from harness.terms import Terms
 from harness.types import Check, Example, Failure, Problem, Student, TrainingSet
 from tests.contracts.recipe import Anything
 
