@@ -16,7 +16,9 @@ import socket
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from types import CodeType, FrameType
 from typing import Any, NoReturn
 
@@ -45,8 +47,16 @@ class Watchdog(BaseException):
 class Judge:
     """Judges one program after another with one zygote, which it replaces when it dies."""
 
-    def __init__(self, limits: Limits, wanted: tuple[Level, ...], witness: int, numpy: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        wanted: tuple[Level, ...],
+        witness: int,
+        numpy: tuple[str, ...],
+        extended: Callable[[], None],
+    ) -> None:
         self.limits = limits
+        self.extended = extended  # called when a program was given more wall time
         self.witness = witness
         self.numpy = numpy  # its folders, if it is installed
         self.with_numpy: Zygote | None = None  # started when it is first needed
@@ -122,7 +132,8 @@ class Judge:
         except Ended as ended:
             outcome.fail(ended.status, ended.reason)
             return self.verdict(outcome, began, 0.0, 0)
-        session = Session(self.zygote_for(program), self.limits, program["cpu_s"], program["wall_s"])
+        zygote = self.zygote_for(program)
+        session = Session(zygote, self.limits, program["cpu_s"], program["wall_s"], self.extended)
         hung_up = False
         try:
             signal.setitimer(signal.ITIMER_PROF, max(WATCHDOG_S, program["cpu_s"]), 0.2)
@@ -260,7 +271,8 @@ def main(text: str) -> NoReturn:
     signal.signal(signal.SIGPROF, on_watchdog)
     wanted: tuple[Level, ...] = tuple(level for level in LEVELS if level in config["levels"])
     try:
-        judge = Judge(limits, wanted, config["witness"], tuple(config["numpy"]))
+        extended = partial(reply, channel, {"extended": True})
+        judge = Judge(limits, wanted, config["witness"], tuple(config["numpy"]), extended)
     except LayerRefused as error:
         reply(channel, {"refused": str(error)})
         os._exit(1)

@@ -23,7 +23,7 @@ QUEUED = 2  # programs per worker: one running, one waiting, so that no worker i
 FOLLOWERS = 256  # equal programs that may wait for the one under way before no more are taken
 KNOWN = 64  # verdicts from memory in a row, after which those of judges are looked for
 LONE = 16  # programs that wait for a run with the machine to themselves before the others make room
-SLACK_S = 15.0  # beyond the wall limit before a judge itself is taken for hung
+SLACK_S = 60.0  # beyond twice the wall limit, extended or not, before a judge itself is taken for hung
 
 
 class Crew(Protocol):
@@ -167,13 +167,19 @@ class Round:
         return now - first.sent > 2 * wall_of(first.program, self.crew.limits) + SLACK_S
 
     def take(self, worker: Worker, fields: dict[str, Any]) -> None:
-        """Take one message of a judge: its greeting, or the verdict on the program that stands first in its queue."""
+        """Take one message of a judge: its greeting, or of the program that stands first in its queue the verdict.
+
+        Or that this program was given more time: then the time after which the judge is taken for hung begins anew.
+        """
         if "refused" in fields:
             raise SandboxError(f"a judge could not be started at level {self.crew.level}: {fields['refused']}")
         if not worker.ready:
             worker.ready = True
             if worker.jobs:
                 worker.jobs[0].sent = time.monotonic()
+            return
+        if "extended" in fields:
+            worker.jobs[0].sent = time.monotonic()
             return
         job = worker.jobs.popleft()
         assert fields.pop("ticket") == job.ticket, f"a judge answered out of turn: {fields}"

@@ -26,7 +26,7 @@ from harness.sandbox.launch import Level, clean_environment, command, package_fo
 from harness.sandbox.limits import Limits
 
 CLOSE_S = 3.0
-START_S = 60.0  # a judge starts in 0.1 s; a machine can be very busy
+START_S = 120.0  # a judge starts in 0.1 s; on a crowded core that has taken a minute
 MESSAGE_BYTES = 1 << 16  # of a verdict: five texts of at most 300 characters
 
 T = TypeVar("T")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from harness.errors import ConfigError
-
-Show = Callable[[Iterable[str]], None]
-Add = Callable[[str, Callable[[argparse.Namespace], int], str, str], argparse.ArgumentParser]
+from harness.console import Add, Show
+from harness.errors import ConfigError, suggest
 
 EVAL = """\
 examples:
@@ -21,6 +20,8 @@ examples:
                                                             what extraction is worth
   harness eval --compare a.jsonl b.jsonl benchmark=humaneval
                                                             paired difference, flips
+  harness eval models/ benchmark=humaneval --to scores      writes there, not beside
+                                                            the samples
   harness eval --selftest humaneval                         the judge; also: all
 
 Samples are taken as they stand (extractor=none): HumanEval's continue the prompt,
@@ -46,6 +47,9 @@ def add_all(add: Add, show: Show) -> None:
     one.add_argument("--allow-missing", action="store_true", help="score a part of the benchmark, and say so")
     one.add_argument("--parts", action="store_true", help="the files of a folder are parts of one model's samples")
     one.add_argument("--extractors", metavar="all|A,B", help="score under each of several extractors")
+    one.add_argument(
+        "--to", type=Path, metavar="FOLDER", help="where results are written (default: beside the samples)"
+    )
     one.add_argument("--compare", nargs=2, type=Path, metavar=("A", "B"), help="paired difference of two models")
     one.add_argument("--selftest", metavar="BENCH", help="references must pass, programs known to be bad must not")
     about = "list benchmarks: size, hash, where the data was found"
@@ -75,6 +79,9 @@ def evaluate(options: argparse.Namespace, show: Show) -> int:
             "samples: give files or folders, or --compare A B: harness eval samples.jsonl benchmark=NAME."
         )
     models = [one for path in options.compare or paths for one in samples.found_at(path, parts=options.parts)]
+    models = samples.distinct(models)
+    if options.to is not None:
+        models = [replace(one, into=folder_in(options.to, one.name)) for one in models]
     if options.compare and len(models) != 2:
         raise ConfigError(f"--compare: found {len(models)} models, expected two. Name a file of each, or say --parts.")
     extractors = score.extractors_named(options.extractors, run.extractor)
@@ -85,6 +92,13 @@ def evaluate(options: argparse.Namespace, show: Show) -> int:
         for one in range(len(extractors)):
             show(texts.flips(flips.flips(found[one], found[len(extractors) + one], run.k[0])))
     return 0
+
+
+def folder_in(to: Path, name: str) -> Path:
+    """Return the folder of `--to` for a model: one of its own below it, where a name is a path."""
+    if to.exists() and not to.is_dir():
+        raise ConfigError(f"--to {to}: this is a file. Give a folder; it is made if there is none.")
+    return to / Path(name).parent
 
 
 def eval_words(words: Sequence[str]) -> list[str]:
@@ -99,10 +113,23 @@ def eval_words(words: Sequence[str]) -> list[str]:
 
 
 def selftest(options: argparse.Namespace, show: Show) -> int:
+    from harness.benchmarks.registry import available, named
     from harness.resolve import resolve
     from harness.scoring import texts
     from harness.scoring.score import selftested
 
+    if wrong := [word for word in options.words if "=" not in word or word.startswith("benchmark=")]:
+        raise ConfigError(
+            f"{wrong[0]}: --selftest takes neither samples nor benchmark=. It judges the references of the benchmarks "
+            "that it names: harness eval --selftest humaneval, or --selftest all."
+        )
+    known = ("all", *named())
+    for word in options.selftest.split(","):
+        if word not in known and not word.endswith(".jsonl"):
+            raise ConfigError(
+                f"--selftest {word}: no such benchmark{suggest(word, known)}. Known: all, {', '.join(available())}, "
+                "PATH.jsonl. harness benchmarks tells which are here."
+            )
     run = resolve([*options.words, f"benchmark=[{options.selftest}]"], need_recipe=False).run
     right = True
     for one in selftested(run):

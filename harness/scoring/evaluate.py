@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.benchmarks.base import Benchmark
-from harness.engine import VERDICTS, program_of, version_of
+from harness.engine import VERDICTS, program_of
 from harness.errors import ConfigError, DataError, SandboxError
 from harness.sandbox import Limits, Program
 from harness.scoring import samples as files
@@ -28,6 +28,7 @@ from harness.scoring.samples import Counted, Samples
 from harness.stats.passk import Estimate, interval, pass_at_k
 from harness.store.keys import Json, digest
 from harness.store.rows import row_to_json, write_lines
+from harness.store.versions import version_of
 from harness.types import Problem, Row, Verdict
 
 SLOWEST = 5
@@ -111,11 +112,13 @@ def evaluate(
     *,
     protocol: dict[str, str],
     suffix: str = "",
+    rows: bool = True,
     cpu_s: float = Limits.cpu_s,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Judge the samples of one model, once checked, and write them with `result` and `passed` beside the samples.
 
+    With `rows` the score is written as a row of ours, too, where all problems have the same number of samples.
     Raises DataError for a file that changed meanwhile, SandboxError if a sample could not be judged; what was judged
     by then is kept for the next time.
     """
@@ -124,6 +127,8 @@ def evaluate(
     before = files.fingerprint(samples)
     libraries = version_of("numpy")  # which programs may import
     conditions: Json = [VERDICTS, sys.version_info[:2], libraries, benchmark.digest, {**protocol}, cpu_s]
+    results = samples.beside(f"{suffix}{files.RESULTS}")
+    folder_for(results)
     journal = Journal(samples.beside(f"{suffix}{files.PARTIAL}"), digest([[*before], conditions]))
     try:
         judge_all(samples, benchmark, sandbox, journal, counted.total, cpu_s, progress)
@@ -132,16 +137,25 @@ def evaluate(
     except BaseException:
         journal.close()
         raise
-    results = samples.beside(f"{suffix}{files.RESULTS}")
     tally = write_results(results, samples, benchmark, journal.entries())
     found = summary(samples, benchmark, tally, counted, tuple(k), protocol, results)
-    row = row_of(found, benchmark)
+    row = row_of(found, benchmark) if rows else None
     if row is not None:
         path = samples.beside(f"{suffix}{files.ROW}")
         write_lines(path, [row_to_json(row)])
         found = replace(found, row=path)
     journal.remove()
     return found
+
+
+def folder_for(path: Path) -> None:
+    """Make the folder that a file will be written into."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"{path.parent}: no folder can be made here ({error.strerror or error}). Say --to FOLDER, one of your own."
+        ) from None
 
 
 def judge_all(

@@ -51,7 +51,7 @@ class Journal:
             self.out = path.open("ab")
         except OSError as error:
             raise DataError(
-                f"{path}: cannot be written ({error.strerror or error}). Copy the samples to a folder of your own."
+                f"{path}: cannot be written ({error.strerror or error}). Say --to FOLDER, one of your own."
             ) from None
 
     def add(self, entries: Iterable[Entry]) -> None:

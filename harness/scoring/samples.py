@@ -10,8 +10,9 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,11 @@ class Samples:
     path: Path  # as the user knows it: the file, or the folder of its parts
     files: tuple[Path, ...]
     left_out: frozenset[str] = frozenset()  # problems whose samples are passed over, by id
+    into: Path | None = None  # folder for what is written; None: beside the samples
 
     def beside(self, suffix: str) -> Path:
         """Return the name of a file that is written for these samples."""
-        return self.path.parent / f"{self.path.name}{suffix}"
+        return (self.into or self.path.parent) / f"{self.path.name}{suffix}"
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,33 @@ def found_at(path: Path, *, parts: bool = False) -> list[Samples]:
             "such files or of programs (HumanEval_0/0.py)."
         )
     return models
+
+
+def distinct(models: Sequence[Samples]) -> list[Samples]:
+    """Return the models with a name each: those that share one get as much of their path as tells them apart.
+
+    Raises DataError where one is given twice.
+    """
+    paths = [one.path.resolve() for one in models]
+    for path, times in Counter(paths).items():
+        if times > 1:
+            raise DataError(f"{path}: given twice. Name each file or folder of samples once.")
+    named: list[Samples] = []
+    for one, path in zip(models, paths, strict=True):
+        others = [(b.name, at) for b, at in zip(models, paths, strict=True) if b.name == one.name and at != path]
+        longer = ((whole, depth) for whole in (False, True) for depth in range(len(path.parts)))
+        name = next(
+            tail(one.name, path, *more)
+            for more in longer
+            if all(tail(other, at, *more) != tail(one.name, path, *more) for other, at in others)
+        )
+        named.append(replace(one, name=name))
+    return named
+
+
+def tail(name: str, path: Path, whole: bool, depth: int) -> str:
+    """Return the end of a path: so many folders, then a model's name, or the file's whole name."""
+    return "/".join((*path.parts[-1 - depth : -1], path.name if whole else name))
 
 
 def plain_name(path: Path) -> str:

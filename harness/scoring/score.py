@@ -17,7 +17,7 @@ from harness.errors import ConfigError, DataError, suggest
 from harness.sandbox import Limits, Sandbox, selftest
 from harness.scoring import samples as files
 from harness.scoring.evaluate import Evaluation, Progress, evaluate
-from harness.scoring.samples import Samples
+from harness.scoring.samples import Counted, Samples
 
 
 def score(
@@ -43,6 +43,8 @@ def score(
         left_out = frozenset(faulty) | {name.rpartition("/")[2] for name in faulty}  # or by its bare number
         models = [replace(one, left_out=left_out) for one in models]
     counted = [files.check(one, by_id, allow_missing=allow_missing) for one in models]
+    demand_enough(models, counted, run.k)
+    several = len(extractors) > 1
     with sandbox_of(run, judging) as sandbox:
         selftest(sandbox)
         demand_proof(benchmark, sandbox, judging.cpu_s)
@@ -54,13 +56,25 @@ def score(
                 run.k,
                 count,
                 protocol=protocol(run, judging, benchmark, extractor, sandbox.level),
-                suffix=f"_{extractor}" if len(extractors) > 1 else "",
+                suffix=f"_extractors/{extractor}" if several else "",
+                rows=not several,
                 cpu_s=judging.cpu_s,
                 progress=progress,
             )
             for model, count in zip(models, counted, strict=True)
             for extractor in extractors
         ]
+
+
+def demand_enough(models: Sequence[Samples], counted: Sequence[Counted], ks: Sequence[int]) -> None:
+    """Raise ConfigError where no k that was asked for can be estimated for any model."""
+    fewest = [min((n, name) for name, n in count.samples.items()) for count in counted]
+    (most, name), model = max(zip(fewest, models, strict=True), key=lambda pair: pair[0])
+    if min(ks) > most:
+        raise ConfigError(
+            f"k={','.join(map(str, ks))}: pass@k needs k samples of every problem; {model.path} has {most} of {name}. "
+            f"Say k={most}{' or less' if most > 1 else ''}, or add samples."
+        )
 
 
 def judging_of(run: Run, benchmark: Benchmark) -> Judging:

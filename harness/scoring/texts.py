@@ -83,7 +83,8 @@ def table(found: Sequence[Evaluation], extractors: Sequence[str]) -> Iterator[st
     told = {key: text for key, text in first.protocol.items() if key not in ("version", "extractor")}
     extractor = "" if several else f"extractor {first.protocol['extractor']}; "
     yield f"{extractor}{'; '.join(f'{key} {text}' for key, text in told.items())}; data {first.digest[:12]}"
-    yield f"Results: {first.results.parent}/*_results.jsonl, one file for each line of the table"
+    for folder in dict.fromkeys(one.results.parent for one in found):
+        yield f"Results: {folder}/*_results.jsonl"
 
 
 def short(one: Estimate) -> str:

@@ -52,12 +52,23 @@ def test_two_models_are_compared_paired(tmp_path: Path) -> None:
     assert "b minus a: +75.0 points" in out and "p = 0.0312 (exact McNemar)" in out and "better in b: 6 problems" in out
 
 
-def test_all_extractors_are_scored_with_their_spread(tmp_path: Path) -> None:
+def test_all_extractors_are_scored_with_their_spread_and_a_file_each(tmp_path: Path) -> None:
     write(tmp_path / "a.jsonl")
     out = run("eval", "a.jsonl", *SIZE, "--extractors", "none,code", folder=tmp_path)
-    assert "points of pass@1 between extractors" in out and "a.jsonl_none_results.jsonl" in str(
-        list(tmp_path.iterdir())
-    )
+    assert "points of pass@1 between extractors" in out and "a.jsonl_extractors/*_results.jsonl" in out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl", "a.jsonl_extractors"]
+    left = sorted(path.name for path in (tmp_path / "a.jsonl_extractors").iterdir())
+    assert left == ["code_results.jsonl", "none_results.jsonl"]
+
+
+def test_results_are_written_where_it_is_said(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name / "samples.jsonl", wrong=len(name))
+    out = run("eval", "one/samples.jsonl", "two/samples.jsonl", *SIZE, "--to", "scores", folder=tmp_path)
+    assert [line.split()[0] for line in out.splitlines() if "/samples " in line] == ["one/samples", "two/samples"]
+    written = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*_results.jsonl"))
+    assert written == [f"scores/{name}/samples.jsonl_results.jsonl" for name in ("one", "two")]
 
 
 def test_a_part_is_scored_only_where_it_is_said_and_told(tmp_path: Path) -> None:
@@ -83,7 +94,12 @@ def test_the_selftest_judges_references_and_programs_known_to_be_bad(tmp_path: P
         (["eval", "a.jsonl", *SIZE, "--extractors", "cod"], "did you mean code?"),
         (["eval", "a.jsonl", *SIZE, "rule=evalplus"], "it does not judge benchmark=pipelines"),
         (["eval", "a.jsonl", *SIZE, "workers=-1"], "workers=-1"),
+        (["eval", "a.jsonl", "a.jsonl", *SIZE], "given twice"),
+        (["eval", "a.jsonl", *SIZE, "k=5"], "a.jsonl has 1 of pipelines"),
+        (["eval", "a.jsonl", *SIZE, "--to", "a.jsonl"], "this is a file"),
         (["eval", "--selftest", "humanevl"], "did you mean humaneval?"),
+        (["eval", "--selftest", "foo"], "--selftest foo: no such benchmark. Known: all, gsm8k:test"),
+        (["eval", "--selftest", "humaneval", "a.jsonl"], "--selftest takes neither samples"),
         (["decontaminate", "a.jsonl"], "benchmark: none given"),
         (["decontaminate", "a.jsonl", "benchmark=pipelines", "k=1"], "k: harness decontaminate takes"),
         (["decontaminate", "b.jsonl", "benchmark=pipelines"], "b.jsonl"),

@@ -33,6 +33,27 @@ def test_a_folder_holds_a_model_for_each_file_and_subfolder(tmp_path: Path) -> N
     assert files.check(found[2], BY_ID, allow_missing=False).samples == {"Mbpp/2": 1, "Mbpp/3": 1}
 
 
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["a.jsonl", "b.jsonl"], ["a", "b"]),
+        (["x/a.jsonl", "y/a.jsonl.gz", "b.jsonl"], ["x/a", "y/a", "b"]),
+        (["1/x/a.jsonl", "2/x/a.jsonl"], ["1/x/a", "2/x/a"]),
+        (["x/a.jsonl", "x/a.jsonl.gz"], ["a.jsonl", "a.jsonl.gz"]),
+        (["x/a.jsonl", "x/a.jsonl.gz", "y/a.jsonl"], ["x/a.jsonl", "a.jsonl.gz", "y/a"]),
+    ],
+)
+def test_models_of_one_name_are_told_apart_by_their_path(tmp_path: Path, paths: list[str], names: list[str]) -> None:
+    models = [files.Samples(files.plain_name(Path(one)), tmp_path / one, (tmp_path / one,)) for one in paths]
+    assert [one.name for one in files.distinct(models)] == names
+
+
+def test_a_file_that_is_given_twice_is_told(tmp_path: Path) -> None:
+    model = files.Samples("a", tmp_path / "a.jsonl", ())
+    with pytest.raises(DataError, match="given twice"):
+        files.distinct([model, files.Samples("a", tmp_path / "x/../a.jsonl", ())])
+
+
 def test_the_files_of_a_folder_can_be_parts_of_one_model(tmp_path: Path) -> None:
     for part in "12":
         (tmp_path / f"{part}.jsonl").write_text(lines(f"Mbpp/{int(part) + 1}"))
