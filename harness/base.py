@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from harness.config import Run
-from harness.engine import CHECKPOINT, StepEngine, libraries
-from harness.errors import ConfigError, DataError
+from harness.engine import CHECKPOINT, StepEngine
+from harness.errors import ConfigError, DataError, suggest
 from harness.store.artifacts import hash_folder
 from harness.store.faults import told
 from harness.store.keys import Json
 from harness.store.steps import Payload, Step
-from harness.students.checkpoint import demand_student, read_tokenizer
+from harness.store.versions import libraries
+from harness.students.checkpoint import demand_student, layer_names, read_tokenizer
+from harness.students.tokens import demand_whole_texts
 from harness.teachers.base import Teacher
 from harness.training.objective import Objective
 from harness.training.schedule import Schedule
@@ -77,6 +79,23 @@ def logits_source(run: Run, teacher: Teacher) -> str:
             f"Say logits=FOLDER with a model of the tokens of student={run.student}, or take a recipe of texts (seqkd)."
         )
     return source
+
+
+def check_student(run: Run) -> None:
+    """Raise UsageError for a student of one's own that could not be trained: its tokenizer, its layers for adapters."""
+    folder = student_folder(run)
+    if folder is None:
+        return
+    demand_whole_texts(f"student={run.student}", read_tokenizer(folder))
+    named = [one for one in run.train.lora.targets if one != "all-linear"] if run.train.lora.rank else []
+    layers = layer_names(folder) if named else set[str]()
+    for target in named:
+        if not any(f".{layer}".endswith(f".{target}") for layer in layers):
+            near = suggest(target, {layer.rpartition(".")[2] for layer in layers})
+            raise ConfigError(
+                f"train.lora.targets={','.join(named)}: student={run.student} has no layer {target}{near}. Name linear "
+                "layers of it, or say all-linear."
+            )
 
 
 def check_logits(run: Run, teacher: Teacher) -> None:

@@ -17,9 +17,8 @@ from harness.teachers.oracle import Oracle
 from harness.training.objective import Objective, Soft
 from harness.training.schedule import Schedule
 from harness.types import Example, Student, TrainingSet
-from tests.contracts.recipe import Witness
 from tests.fakes import byte_tokenizer, tiny_student
-from tests.test_lab import BASE, example, lab_of
+from tests.test_lab import BASE, Priced, example, lab_of
 
 DATA = TrainingSet(tuple(Example(f"def f{n}(x):\n", f"    return {n}\n") for n in range(4)))
 SCHEDULE = Schedule(updates=2, batch=2, warmup=1)
@@ -27,22 +26,23 @@ NOT_ALLOWED = "updates on own texts that the budget of attempts did not allow"
 TINY_WORLD = World(base_examples=16, teacher_examples=16)
 
 
-class Keeping(Witness):
+class Keeping(Priced):
     """A rehearsal that keeps the objectives of its fits."""
 
     def __init__(self) -> None:
         super().__init__()
         self.objectives: list[Objective] = []
+        self.cached: dict[str, int] = {}
 
     def fit(self, student, data, objective, schedule, seed):
         self.objectives.append(objective)
-        return super().fit(student, data, objective, schedule, seed)
+        students, marks, record = super().fit(student, data, objective, schedule, seed)
+        return students, [{**mark, "cached": self.cached} for mark in marks], record
 
 
-def lab_with(logits, budget: Budget) -> tuple[Lab, Keeping]:
-    lab, _ = lab_of(budget)
+def lab_with(logits, budget: Budget, **train) -> tuple[Lab, Keeping]:
     engine = Keeping()
-    lab._engine, lab._logits = engine, logits
+    lab, _ = lab_of(budget, engine=engine, logits=logits, **train)
     return lab, engine
 
 
@@ -52,6 +52,14 @@ def test_a_fit_learns_the_distributions_of_the_comparisons_teacher_and_has_room_
     [objective] = engine.objectives
     assert objective.soft == Soft(on_policy=0.4, teacher="its hash", max_new_tokens=32)
     assert (lab.spent.student_samples, lab.notes[NOT_ALLOWED]) == (2 * 4, 0)
+
+
+def test_what_is_cached_of_a_teacher_is_the_comparisons_choice_and_told_in_the_row():
+    lab, engine = lab_with(lambda: Student("teacher", "its hash"), Budget(updates=5, attempts=0), logits_top_k=64)
+    engine.cached = {"soft labels": 90, "outside": 3}
+    lab.fit(BASE, [example(0)], Objective(soft=Soft()))
+    assert [one.soft.top_k for one in engine.objectives] == [64]
+    assert (lab.notes["soft labels"], lab.notes["outside"]) == (90, 3)
 
 
 def test_a_recipe_may_name_its_own_teacher():

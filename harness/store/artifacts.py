@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,23 @@ def hash_folder(folder: Path) -> str:
     return total.hexdigest()
 
 
+def synced(path: Path) -> None:
+    """Have the disk hold a file's content, or a folder's names."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def linked(source: str, target: str) -> None:
+    """Give a file a second name, or copy it where the file system has no such names."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
 class Artifacts:
     """Folders of files below `root`, each named by its content; a half-written one never has such a name."""
 
@@ -54,12 +71,14 @@ class Artifacts:
         return folder
 
     def adopt(self, folder: Path) -> str:
-        """Move a finished scratch folder to its final name and return its hash; an equal one is kept."""
-        for file in folder.rglob("*"):
-            if file.is_file():
-                file.chmod(0o644)  # safetensors writes for the owner alone; a team shares its store
-                with file.open("rb") as stream:
-                    os.fsync(stream.fileno())
+        """Move a finished scratch folder to its final name and return its hash; an equal one is kept.
+
+        It has reached the disk, names and all, when this returns: a record of it may follow.
+        """
+        for path in (folder, *folder.rglob("*")):
+            if path.is_file():
+                path.chmod(0o644)  # safetensors writes for the owner alone; a team shares its store
+            synced(path)
         name = hash_folder(folder)
         final = self.root / name[:2] / name
         final.parent.mkdir(parents=True, exist_ok=True)
@@ -71,7 +90,15 @@ class Artifacts:
             if not final.is_dir():
                 raise
             shutil.rmtree(folder)  # the same content was adopted before
+        synced(final.parent)
+        synced(self.root)
         return name
+
+    def adopt_from(self, work: Path) -> str:
+        """Adopt a folder of a step's work, which stays until the step is recorded: its files are linked, not moved."""
+        scratch = self.scratch(self.owner)
+        shutil.copytree(work, scratch, copy_function=linked, dirs_exist_ok=True)
+        return self.adopt(scratch)
 
     def path(self, name: str) -> Path:
         """Return the folder of an adopted artifact, its content verified once per process.
@@ -121,6 +148,12 @@ class Artifacts:
         """Remove an owner's scratch folders."""
         for folder in (self.root / "scratch").glob(f"{owner}-*"):
             shutil.rmtree(folder, ignore_errors=True)
+
+    def sweep_work(self, recorded: Callable[[list[str]], Iterable[str]]) -> None:
+        """Remove the work of steps that are recorded: they were killed between that and its removal."""
+        keys = [folder.name for folder in (self.root / "work").glob("*")]
+        for key in recorded(keys) if keys else ():
+            shutil.rmtree(self.root / "work" / key, ignore_errors=True)
 
     def sweep(self, living: Callable[[], set[str]]) -> None:
         """Remove scratch folders whose owner is dead; who lives is asked after the folders are listed."""

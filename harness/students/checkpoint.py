@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -92,11 +91,36 @@ def all_finite(parameter: torch.Tensor) -> bool:
     return bool(parameter.isfinite().all())
 
 
+def configuration(folder: Path) -> Any:
+    """Return the configuration of the model in a folder, which tells sizes by one name for all families."""
+    demand_student(folder)
+    with importing():
+        from transformers import AutoConfig
+
+    return AutoConfig.from_pretrained(folder, local_files_only=True).get_text_config()
+
+
+def layer_names(folder: Path) -> set[str]:
+    """Return the names of the linear layers of the model in a folder; its weights are not read."""
+    load_libraries()
+    import torch
+    from transformers import AutoModelForCausalLM
+    from transformers.pytorch_utils import Conv1D  # GPT-2's linear layers
+
+    with torch.device("meta"):
+        model: torch.nn.Module = AutoModelForCausalLM.from_config(configuration(folder))
+    return {name for name, layer in model.named_modules() if isinstance(layer, torch.nn.Linear | Conv1D)}
+
+
 def configured_positions(folder: Path) -> int:
     """Return how many tokens the model in a folder can hold, without loading it."""
-    return int(json.loads((folder / "config.json").read_text()).get("max_position_embeddings") or UNBOUNDED)
+    return most_tokens(configuration(folder))
 
 
 def positions(model: PreTrainedModel) -> int:
     """Return how many tokens the model can hold, prompt and answer together."""
-    return int(getattr(model.config, "max_position_embeddings", None) or UNBOUNDED)
+    return most_tokens(model.config.get_text_config())
+
+
+def most_tokens(configuration: Any) -> int:
+    return int(getattr(configuration, "max_position_embeddings", None) or UNBOUNDED)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import json
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +36,7 @@ ANSWER_S = 600.0  # longest wait for one answer
 IN_FLIGHT = 256  # most requests at a time
 NEUTRAL = {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0}
 """Said in every request: what is not said, vLLM takes from the model's generation_config.json."""
+VERSION_S = 60.0  # longest wait for an interpreter that is asked for a version
 TAIL = 1500  # characters of the server's log that an error is told with
 
 
@@ -152,6 +155,32 @@ class Served:
     def told(self) -> str:
         """Return the end of the server's log, for an error."""
         return f"The end of {self.log}:\n{self.log.read_text(errors='replace')[-TAIL:]}"
+
+
+def drawn_by(backend: str, command: str) -> str:
+    """Return what draws a student's answers, as rows tell it: the backend, a server's with its version if known."""
+    return " ".join(word for word in (backend, server_version(command) if backend == "vllm" else "") if word)
+
+
+@cache
+def server_version(command: str) -> str:
+    """Return the version of vLLM in the environment that a command's program runs in; empty where that cannot be told.
+
+    The program is a script whose first line names its interpreter, or the interpreter itself; no server is started.
+    """
+    path = shutil.which(shlex.split(command)[0])
+    if path is None:
+        return ""
+    with open(path, "rb") as stream:
+        first = stream.readline(1024).decode(errors="replace")
+    interpreter = first[2:].strip() if first.startswith("#!") else path
+    if not Path(interpreter).name.startswith("python"):
+        return ""
+    ask = [interpreter, "-c", "from importlib import metadata; print(metadata.version('vllm'))"]
+    try:
+        return subprocess.run(ask, capture_output=True, text=True, timeout=VERSION_S, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
 
 
 def free_port() -> int:

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from harness.errors import UsageError
+from harness.errors import ConfigError, UsageError
+
+PROBE = 'def f(xs):\n    """Keep the even numbers."""\n    return [x for x in xs if x % 2 == 0]  # 10 or more\n'
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -46,6 +48,19 @@ def encode_prompts(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str]) -
     if not all(encoded):
         raise UsageError(f"prompt {encoded.index([])} is empty and the tokenizer has no begin token to start from")
     return encoded
+
+
+def demand_whole_texts(name: str, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Raise ConfigError for a tokenizer whose student could not be trained: it has no end token, or loses code."""
+    if special(tokenizer, "eos_token_id") is None:
+        raise ConfigError(f"{name}: its tokenizer has no end token; set eos_token in its tokenizer_config.json.")
+    [ids] = encode_texts(tokenizer, [PROBE])
+    back = tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    if back != PROBE:
+        raise ConfigError(
+            f"{name}: its tokenizer loses a part of what it is given: of {PROBE!r} comes back {back!r}. Take another "
+            "student, or mend its tokenizer."
+        )
 
 
 def encode_completions(tokenizer: PreTrainedTokenizerBase, completions: Sequence[str]) -> list[list[int]]:

@@ -19,14 +19,16 @@ from transformers.training_args import TrainingArguments
 
 from harness.errors import NotFinite, TrainingError
 from harness.students.engine import Loaded
-from harness.students.logp import Score, chosen_logp, label_scores, label_states, scattered, states_kept
-from harness.training import divergences
+from harness.students.logp import Score, chosen_logp, label_scores, scattered, states_kept
 from harness.training.batches import MicroBatch, TokenRow, collate
+from harness.training.divergences import TopK
+from harness.training.logit_cache import LogitCache
 from harness.training.objective import Objective
 from harness.training.on_policy import OwnTexts
 from harness.training.packing import Feed, Lead, packed, padded
 from harness.training.schedule import Schedule
 from harness.training.terms import Term, objective_terms, own_terms
+from harness.training.whitebox import cached_divergence, live_divergence
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from harness.training.recorder import Recorder
 
 SHARES_EVERY = 16  # updates between two looks at how much each term pulls
+RETAINED = "kd_retained"  # beside the terms: the mean mass of the teacher's tokens that are cached
 REPORT_EVERY = 10  # updates between two lines to the services that are reported to
 
 
@@ -50,9 +53,10 @@ class Layout(Dataset[dict[str, Any]]):
         micro_batches: int,
         pad: int,
         packing: bool = False,
+        labels: LogitCache | None = None,
     ) -> None:
         self.rows, self.batches, self.micro_batches, self.pad = rows, batches, micro_batches, pad
-        self.packing, self.processes = packing, 1
+        self.packing, self.labels, self.processes = packing, labels, 1
 
     @property
     def parts(self) -> int:
@@ -67,6 +71,7 @@ class Layout(Dataset[dict[str, Any]]):
         return self.inputs(self.part(place), sum(len(row.completion) for row in step)) | {
             "pairs": sum(row.rejected is not None for row in step),
             "place": place,
+            "labels": () if self.labels is None else soft_labels(self.labels, self.part(place)),
         }
 
     def part(self, place: int) -> list[TokenRow]:
@@ -83,8 +88,17 @@ class Layout(Dataset[dict[str, Any]]):
             "feed": (feed.ids, feed.mask, feed.positions, feed.completions),
             "tokens": tokens,
             "pairs": 0,
+            "labels": (),
             "examples": [row.example for row in rows],
         }
+
+
+def soft_labels(cache: LogitCache, rows: Sequence[TokenRow]) -> tuple[torch.Tensor, ...]:
+    """Return what is kept of the teacher's distributions at the rows' labels, as the fields of `TopK`."""
+    kept = [cache.get(row.prompt, row.completion) for row in rows]
+    fields = ([getattr(one, name) for one in kept] for name in ("ids", "logp", "tail"))
+    ids, logp, tail = (torch.cat([torch.tensor(part) for part in parts]) for parts in fields)
+    return ids.long(), logp, tail
 
 
 class Distiller(Trainer):
@@ -123,8 +137,9 @@ class Distiller(Trainer):
         batch, feed = MicroBatch.from_inputs(inputs), Feed(*inputs["feed"])
         with states_kept(model) as states:
             given: dict[str, Any] = {} if feed.positions is None else {"positions": feed.positions}
-            scores = label_scores(model, feed.ids, feed.mask, self.score(batch, feed), **given)  # [N, 1 or 2]
-        apart = scores[: batch.mask[: len(batch.weights)].sum(), 1] if self.teacher is not None else None
+            score = self.score(batch, feed, inputs["labels"])
+            scores = label_scores(model, feed.ids, feed.mask, score, **given)  # [N, 1 or 2]
+        apart = scores[: batch.mask[: len(batch.weights)].sum(), 1] if scores.shape[1] > 1 else None
         if own and apart is not None:
             terms = own_terms(self.objective, batch, apart)
         else:
@@ -142,9 +157,9 @@ class Distiller(Trainer):
         return loss * self.accelerator.num_processes  # whose gradients are averaged
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Tell each term's mean since the last mark beside what the library tells."""
-        means = {name: one["total"] / one["count"] for name, one in self.all_sums().items()}
-        super().log(logs | means, start_time)
+        """Tell each term's mean since the last mark, and its share of the gradients' norms, beside the library's."""
+        means, shares = told(self.all_sums())
+        super().log(logs | means | {f"{name}_gradient_share": share for name, share in shares.items()}, start_time)
 
     def due(self, update: int) -> bool:
         """Tell whether the update after `update` finished ones trains on the student's own texts."""
@@ -174,24 +189,24 @@ class Distiller(Trainer):
             }
         return self.drawn[place]
 
-    def score(self, batch: MicroBatch, feed: Feed) -> Score:
+    def score(self, batch: MicroBatch, feed: Feed, labels: tuple[torch.Tensor, ...]) -> Score:
         """Return what is computed from each label's logits: its log-probability and, with a teacher, the divergence."""
         logp = chosen_logp(batch.ids[:, 1:][batch.mask])
-        kd, teacher = self.objective.soft, self.teacher
-        if kd is None or teacher is None:
+        kd, teacher, cache = self.objective.soft, self.teacher, self.layout.labels
+        if kd is not None and cache is not None and labels:
+            cached = TopK(*labels)
+            self.add(RETAINED, "total", float(cached.retained.sum()))
+            self.add(RETAINED, "count", len(cached.tail))
+            divergence = cached_divergence(kd, cached, cache.vocabulary)
+        elif kd is not None and teacher is not None:
+            front = feed.front()  # the completions come first, so do their labels
+            divergence = live_divergence(kd, teacher, front if self.lead is None else front.behind(self.lead))
+        else:
             return logp
-        front = feed.front()  # the completions come first, so do their labels
-        front = front if self.lead is None else front.behind(self.lead)
-        with torch.no_grad():
-            states, head = label_states(teacher, front.ids, front.mask, front.positions)
 
         def both(logits: torch.Tensor, at: slice) -> torch.Tensor:
-            with torch.no_grad():
-                theirs = head(states[at])  # fewer than logits where rejected texts follow
-            apart = divergences.from_logits(
-                kd.divergence, theirs, logits[: len(theirs)], tau=kd.tau, parameter=kd.parameter
-            )
-            columns = [logp(logits, at)[:, 0], torch.nn.functional.pad(apart, (0, len(logits) - len(theirs)))]
+            apart = divergence(logits, at)  # fewer than logits where rejected texts follow
+            columns = [logp(logits, at)[:, 0], torch.nn.functional.pad(apart, (0, len(logits) - len(apart)))]
             return torch.stack(columns, dim=1)
 
         return both
@@ -247,11 +262,15 @@ class Distiller(Trainer):
     def mean_terms(self) -> tuple[dict[str, float], dict[str, float]]:
         """Return the mean of each term since the last call and its share of the gradients' norms, and start anew."""
         sums = self.all_sums()
-        means = {name: found["total"] / found["count"] for name, found in sums.items()}
-        whole = sum(found["pull"] for found in sums.values())
-        shares = {name: found["pull"] / whole for name, found in sums.items() if found["pull"] > 0}
         self.sums = {}
-        return means, shares
+        return told(sums)
+
+
+def told(sums: dict[str, dict[str, float]]) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the mean of each term, and its share of the gradients' norms where there are several."""
+    means = {name: found["total"] / found["count"] for name, found in sums.items()}
+    whole = sum(found["pull"] for found in sums.values())
+    return means, {name: found["pull"] / whole for name, found in sums.items() if found["pull"] > 0}
 
 
 class Watcher(TrainerCallback):

@@ -16,7 +16,7 @@ from harness.errors import TrainingError
 if TYPE_CHECKING:
     from torch import Tensor
 
-Kind = Literal["forward", "reverse", "jsd", "skew_forward", "skew_reverse"]
+Kind = Literal["forward", "reverse", "jsd", "skew_forward", "skew_reverse", "tvd"]
 LEAST_TAIL = 1e-30  # of probability: what a top-k list leaves out may round to nothing
 
 
@@ -67,12 +67,22 @@ def skew_reverse(logp: Tensor, logq: Tensor, a: float) -> Tensor:
     return kl(logq, mixed(logp, logq, 1.0 - a))
 
 
+def tvd(logp: Tensor, logq: Tensor, parameter: float) -> Tensor:
+    """Total variation ½ Σ_v |p_v − q_v|, from 0 to 1; `parameter` is not used. Shape: [N, V], [N, V] → [N].
+
+    Source: textbook.
+    """
+    del parameter
+    return 0.5 * (logp.exp() - logq.exp()).abs().sum(dim=1)
+
+
 DIVERGENCES: dict[Kind, Callable[[Tensor, Tensor, float], Tensor]] = {
     "forward": forward,
     "reverse": reverse,
     "jsd": jsd,
     "skew_forward": skew_forward,
     "skew_reverse": skew_reverse,
+    "tvd": tvd,
 }
 
 

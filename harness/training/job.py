@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,19 @@ class Job:
     teacher_folder: Path | None = None
     bases: Callable[[str], Path] = Path
     report_to: tuple[str, ...] = ()
+    labels: tuple[Path, ...] = ()  # folders of cached distributions, where the objective reads such
+
+
+def within_tokens(job: Job, costs: Sequence[int]) -> Job:
+    """Return the job less the updates that its schedule's tokens do not pay for; `costs` are those of each update."""
+    schedule = job.schedule.within(costs)
+    asked = dict(zip(schedule.all_marks, job.schedule.all_marks, strict=True))
+
+    def out(update: int) -> Path:
+        """Return where the mark was to be written that the tokens have moved to this update."""
+        return job.out(asked[update])
+
+    return replace(job, schedule=schedule, out=out)
 
 
 def to_json(job: Job) -> dict[str, Any]:
@@ -46,6 +59,7 @@ def to_json(job: Job) -> dict[str, Any]:
         "teacher_folder": None if job.teacher_folder is None else str(job.teacher_folder.absolute()),
         "bases": {} if base is None else {base: str(job.bases(base).absolute())},
         "report_to": list(job.report_to),
+        "labels": [str(folder.absolute()) for folder in job.labels],
     }
 
 
@@ -66,6 +80,7 @@ def from_json(said: dict[str, Any], progress: Callable[[int, int], None]) -> Job
         None if said["teacher_folder"] is None else Path(said["teacher_folder"]),
         lambda weights: Path(said["bases"][weights]),
         tuple(said["report_to"]),
+        tuple(Path(folder) for folder in said["labels"]),
     )
 
 

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ TAIL = 1500  # characters of the log that an unforeseen end is told with
 
 def launched(job: Job, work: Path, save_every_s: float) -> list[Mark]:
     """Train in processes of its own, from the last checkpoint in `work` on; out of memory splits the batch further."""
+    if job.schedule.accelerate:
+        demand_configuration(job.schedule.accelerate, job.schedule.device)
     work.mkdir(parents=True, exist_ok=True)
     while True:
         ended = run_once(job, work, save_every_s)
@@ -38,6 +41,28 @@ def launched(job: Job, work: Path, save_every_s: float) -> list[Mark]:
             job = replace(job, schedule=replace(job.schedule, micro_batches=ended["micro_batches"]))
             continue
         raise TrainingError(ended["text"])
+
+
+def demand_configuration(file: str, device: str) -> None:
+    """Raise TrainingError for a configuration of accelerate that nothing can be launched by here."""
+    import yaml
+
+    try:
+        said: Any = yaml.safe_load(Path(file).read_text())
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise TrainingError(f"train.accelerate={file}: it cannot be read ({error})") from error
+    kind = str(said.get("distributed_type", "")) if isinstance(said, dict) else ""
+    if not kind:
+        raise TrainingError(
+            f"train.accelerate={file}: no distributed_type; expected a file that `accelerate config` wrote"
+        )
+    if kind == "DEEPSPEED" and find_spec("deepspeed") is None:
+        raise TrainingError(f"train.accelerate={file}: it needs deepspeed. Install it: pip install deepspeed")
+    if kind == "FSDP" and device == "cpu":  # accelerate 1.15 would run plain data-parallel processes and not say so
+        raise TrainingError(
+            f"train.accelerate={file}: weights are shared out (FSDP) on GPUs alone. Say device=cuda, or train with "
+            "train.processes=2, whose processes each hold all weights"
+        )
 
 
 def run_once(job: Job, work: Path, save_every_s: float) -> dict[str, Any]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 ADAPTER, BASE = "adapter", "base.json"
+ALL_LINEAR = "all-linear"  # peft's word; any other text that is no list it takes for a pattern
 
 
 def named_base(folder: Path) -> str | None:
@@ -57,7 +58,7 @@ class Adapted:
             self.model: Any = peft.PeftModel.from_pretrained(model, str(before), is_trainable=True)
         else:
             self.base = hash_folder(folder)
-            targets: Any = list(settings.targets) if len(settings.targets) > 1 else "".join(settings.targets)
+            targets: Any = ALL_LINEAR if settings.targets == (ALL_LINEAR,) else list(settings.targets)
             wanted = peft.LoraConfig(
                 r=settings.rank, lora_alpha=settings.alpha, target_modules=targets, task_type="CAUSAL_LM"
             )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import ClassVar, Literal, get_args
 
 from harness.errors import TrainingError, suggest
+from harness.store.keys import Json
 from harness.training.divergences import Kind
 
 Tokens = Literal["code", "all"]  # code: the text alone; all: its end token too
@@ -119,6 +120,7 @@ class Soft:
     max_new_tokens: int = 0  # of such a text; 0: as the lab's attempts
     teacher: str = ""  # its weights' hash; empty: the comparison's teacher
     lead: str = ""  # text that the teacher alone reads before every prompt, such as solved examples
+    top_k: int = 0  # K likeliest tokens and a tail, cached once for each given text; 0: the teacher reads along, whole
 
     def __post_init__(self) -> None:
         if self.divergence not in get_args(Kind):
@@ -126,13 +128,16 @@ class Soft:
             raise TrainingError(
                 f"kd divergence is {self.divergence!r}{near}; expected one of {', '.join(get_args(Kind))}"
             )
-        demand(self, above_zero=("tau",), at_least_zero=("alpha", "on_policy", "temperature", "max_new_tokens"))
+        numbers = ("alpha", "on_policy", "temperature", "max_new_tokens", "top_k")
+        demand(self, above_zero=("tau",), at_least_zero=numbers)
         if self.on_policy > 1:
             raise TrainingError(f"kd on_policy is {self.on_policy}; expected a share from 0 to 1")
         if self.alpha > 1 or not 0 < self.parameter < 1:
             raise TrainingError(
                 f"kd alpha {self.alpha}, parameter {self.parameter}; expected 0 to 1, and between 0 and 1"
             )
+        if self.top_k and self.tau != 1:
+            raise TrainingError(f"kd tau {self.tau:g} with top_k {self.top_k}; expected 1: see `from_top_k`")
 
 
 @dataclass(frozen=True)
@@ -141,6 +146,16 @@ class Objective:
 
     contrast: Contrast | None = None
     soft: Soft | None = None
+
+    def key(self) -> dict[str, Json]:
+        """Return what decides the outcome, without what is at rest: a new switch leaves the keys of old fits alone."""
+        terms = {"contrast": self.contrast, "soft": self.soft}
+        found: dict[str, Json] = {}
+        for what, one in terms.items():
+            if one is not None:
+                content = {"name": one.name, **asdict(one)}
+                found[what] = {key: value for key, value in content.items() if key != "top_k" or value}
+        return found
 
     @property
     def uses_pairs(self) -> bool:
@@ -161,6 +176,16 @@ class Objective:
     def uses_teacher(self) -> bool:
         """Tell whether the teacher goes forward at all; if not, training is plain SFT to the last bit."""
         return self.soft is not None and self.soft.alpha > 0
+
+    @property
+    def cached(self) -> bool:
+        """Tell whether what the teacher says about the given texts is read from a cache."""
+        return self.uses_teacher and self.soft is not None and self.soft.top_k > 0 and self.soft.on_policy < 1
+
+    @property
+    def live(self) -> bool:
+        """Tell whether the teacher itself reads along, on all texts or on the student's own."""
+        return self.uses_teacher and (not self.cached or self.own_texts > 0)
 
     @property
     def own_texts(self) -> float:

@@ -5,6 +5,7 @@ With several processes every one of them calls these, and the first writes.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,9 +36,10 @@ class Recorder:
         kept: Checkpoints,
         position: Position,
         write_out: WriteOut,
+        cached: dict[str, int],
     ) -> None:
         self.job, self.trainer, self.batches = job, trainer, batches
-        self.rows, self.left_out = encoded.rows, encoded.left_out
+        self.rows, self.told = encoded.rows, {"left_out": encoded.left_out, "cached": cached}
         self.kept, self.position, self.write_out = kept, position, write_out
         self.first = trainer.is_world_process_zero()
         if self.first:  # the others begin at nothing: what was counted before the checkpoint is counted once
@@ -50,13 +52,14 @@ class Recorder:
         trainer, folder = self.trainer, self.job.out(update)
         own, (losses, shares), weights = trainer.own_counts(), trainer.mean_terms(), trainer.whole_weights()
         if self.first:
+            shutil.rmtree(folder, ignore_errors=True)  # of a killed run: the store may know its files by other names
             self.write_out(folder, weights)
         trainer.accelerator.wait_for_everyone()
         given = [batch for place, batch in enumerate(self.batches[:update]) if not trainer.due(place)]
         tokens = sum(self.rows[index].forward_tokens for batch in given for index in batch) + own["forward"]
         seen, parts = update * self.job.schedule.batch, self.position.micro_batches
         self.position.marks.append(
-            Mark(update, folder, tokens, seen, losses, shares, parts, own["texts"], own["tokens"], self.left_out)
+            Mark(update, folder, tokens, seen, losses, shares, parts, own["texts"], own["tokens"], **self.told)
         )
 
     def seal(self, update: int) -> None:

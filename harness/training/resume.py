@@ -6,13 +6,13 @@ A checkpoint counts once its seal is written, which is done last; an unsealed on
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from harness.store.artifacts import synced
 from harness.store.rows import write_text
 from harness.training.schedule import Mark
 
@@ -56,9 +56,8 @@ class Checkpoints:
     def seal(self, update: int, position: Position) -> None:
         """Declare the checkpoint of an update whole, and remove the others."""
         path = self.folder / f"checkpoint-{update}"
-        for file in path.iterdir():
-            with file.open("rb") as stream:
-                os.fsync(stream.fileno())  # a seal that outlives a power cut must not vouch for files that did not
+        for part in (path, *path.rglob("*")):  # sharded weights lie in folders
+            synced(part)  # a seal that outlives a power cut must not vouch for files that did not
         marks = [{**vars(mark), "folder": str(mark.folder)} for mark in position.marks]
         content = {**vars(position), "marks": marks}
         write_text(path / SEAL, json.dumps(content))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass, field, fields
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -13,7 +16,7 @@ from harness.store.keys import Json
 Precision = Literal["auto", "float32", "bfloat16"]
 ADAPTER = 2  # code version of a fit of an adapter; 2: a new one begins at values that the fit's seed draws
 # said in a key where they are used
-SWITCHES = ("lora", "recompute", "packing", "precision", "processes", "accelerate", "restarts")
+SWITCHES = ("lora", "recompute", "packing", "precision", "processes", "accelerate", "restarts", "tokens")
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class Schedule:
     processes: int = 1  # that share the work of every update; more than one are launched as a command of their own
     accelerate: str = ""  # accelerate's configuration file for that command, which then says how many processes
     restarts: tuple[int, ...] = ()  # update counts after which optimiser and learning rate start afresh
+    tokens: int = 0  # that may go forward in each mark's share, which ends where they are spent; 0: no limit
 
     def __post_init__(self) -> None:
         for name in ("updates", "batch", "max_tokens", "threads", "micro_batches", "processes"):
@@ -108,6 +112,20 @@ class Schedule:
         """Tell whether forward passes compute in bfloat16: below 3M parameters it costs time on a CPU, a GPU gains."""
         return self.precision == "bfloat16" or (self.precision == "auto" and self.device == "cuda")
 
+    def within(self, costs: Sequence[int]) -> Schedule:
+        """Return the schedule whose shares end where their tokens are spent; `costs` are the tokens of each update.
+
+        What one share leaves goes to the next, and each has at least one update.
+        """
+        if not self.tokens:
+            return self
+        spent, marks, last = list(accumulate(costs)), list[int](), 0
+        for number, mark in enumerate(self.all_marks, 1):
+            last = max(last + 1, min(mark, bisect_right(spent, number * self.tokens)))
+            marks.append(last)
+        restarts = tuple(at for at in self.restarts if at < last)
+        return replace(self, updates=last, marks=tuple(marks), restarts=restarts, tokens=0)
+
     @property
     def all_marks(self) -> tuple[int, ...]:
         """Return the marks asked for, or the one after the last update."""
@@ -132,8 +150,9 @@ class Mark:
     tokens: int  # that went forward so far, padding excluded, rejected texts included
     examples: int  # rows visited so far
     losses: dict[str, float]  # mean of each term since the mark before: nats per token, pair terms per pair
-    shares: dict[str, float]  # of each term in the gradients' norms at the head; empty where there is one term
+    shares: dict[str, float]  # of each term in the gradients' norms at the head, a norm a forward pass; {} for one term
     micro_batches: int  # forward passes that an update was split into in the end
     own_texts: int = 0  # of the student's own, drawn and trained on so far
     own_tokens: int = 0  # of these, their end tokens included
     left_out: dict[str, int] = field(default_factory=dict[str, int])  # examples that could not be trained on, by reason
+    cached: dict[str, int] = field(default_factory=dict[str, int])  # labels whose distributions came from a cache

@@ -8,27 +8,28 @@ from __future__ import annotations
 import gc
 import math
 import tempfile
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import NotFinite, TrainingError
-from harness.students.checkpoint import positions, read_model, read_tokenizer, write
+from harness.students.checkpoint import read_model, read_tokenizer, write
 from harness.students.compute import computing, importing, own_randomness
 from harness.students.engine import Loaded, end_tokens
 from harness.students.tokens import padding
-from harness.training.batches import TokenRow, collate, encode, plan
-from harness.training.job import Job
+from harness.training.batches import TokenRow, collate, plan
+from harness.training.job import Job, within_tokens
 from harness.training.launch import launched
+from harness.training.logit_cache import LogitCache
 from harness.training.lora import Adapted
 from harness.training.objective import Objective
 from harness.training.on_policy import OwnTexts, own_updates
 from harness.training.packing import demand_packing
 from harness.training.recorder import Recorder, WriteOut
 from harness.training.resume import Checkpoints, Position
+from harness.training.rows import encoded, room_of
 from harness.training.schedule import Mark, Schedule
 from harness.training.whitebox import lead_of, read_teacher
 from harness.types import TrainingSet
@@ -53,24 +54,31 @@ def fit(
     work: Path | None = None,
     save_every_s: float = SAVE_EVERY_S,
     report_to: tuple[str, ...] = (),
+    labels: tuple[Path, ...] = (),
 ) -> list[Mark]:
+    """Train the student in `model_folder` as `run_job` does; without a folder `work`, none that stays."""
+    job = Job(model_folder, data, objective, schedule, seed, out, progress, teacher_folder, bases, report_to, labels)
+    if work is not None:
+        return run_job(job, work, save_every_s)
+    with tempfile.TemporaryDirectory() as folder:
+        return run_job(job, Path(folder), math.inf)
+
+
+def run_job(job: Job, work: Path, save_every_s: float = SAVE_EVERY_S) -> list[Mark]:
     """Train the student in `model_folder` and write it, whole, to `out(update)` at every mark.
 
     On a CPU the same arguments give the same bytes. `progress(done, updates)` is called after every update. The
-    optimiser starts afresh. `teacher_folder` is read only if the objective uses a teacher's distributions; `bases`
-    returns the folder of the weights, named by their hash, that a student's adapter was trained on. With a folder
-    `work` the fit keeps checkpoints there and goes on from the last one; on a CPU that gives the same bytes as a fit
-    that nobody interrupted. A batch that does not fit into the GPU's memory is split into more forward passes.
-    A schedule of several processes has them launched, and `report_to` names services that are told the losses.
-    Raises TrainingError before anything is written if the data or the teacher cannot be trained on as it is, or when a
-    loss is no longer finite.
+    optimiser starts afresh. `teacher_folder` is read only if the objective uses a teacher's distributions, `labels` are
+    the folders that hold those of the given texts if it has them cached (see `soft_labels`); `bases` returns the
+    folder of the weights, named by their hash, that a student's adapter was trained on. The fit keeps checkpoints in
+    `work` and goes on from the last one; on a CPU that gives the same bytes as a fit that nobody interrupted. A batch
+    that does not fit into the GPU's memory is split into more forward passes. A schedule of several processes has them
+    launched, and `report_to` names services that are told the losses. Raises TrainingError before anything is written
+    if the data or the teacher cannot be trained on as it is, or when a loss is no longer finite.
     """
-    job = Job(model_folder, data, objective, schedule, seed, out, progress, teacher_folder, bases, report_to)
-    every_s = math.inf if work is None else save_every_s
-    with tempfile.TemporaryDirectory() if work is None else nullcontext(work) as folder:
-        if schedule.launched:
-            return launched(job, Path(folder), every_s)
-        return here(job, Path(folder), every_s)
+    if job.schedule.launched:
+        return launched(job, work, save_every_s)
+    return here(job, work, save_every_s)
 
 
 def here(job: Job, folder: Path, save_every_s: float) -> list[Mark]:
@@ -127,34 +135,29 @@ class Fitting:
         job, schedule, objective = self.job, self.job.schedule, self.job.objective
         tokenizer = read_tokenizer(job.model_folder)
         device = "cpu" if schedule.launched else schedule.device  # several processes know their devices later
-        model, write_out = self.trained_model(tokenizer, device)
-        room, asked = positions(model), schedule.max_tokens
-        limit = "train.max_tokens" if asked <= room else "the student's positions"
-        encoded = encode(
-            job.data,
-            tokenizer,
-            pairs=objective.uses_pairs,
-            max_tokens=min(room, asked),
-            limit=limit,
-            aligned=objective.uses_alignment,
-        )
         lead = lead_of(objective, tokenizer, packing=schedule.packing)
-        teacher = read_teacher(job.teacher_folder, tokenizer, device) if objective.uses_teacher else None
+        found_rows = encoded(job, tokenizer, lead)
+        labels = cache_of(job)
+        model, write_out = self.trained_model(tokenizer, device)
+        teacher = read_teacher(job.teacher_folder, tokenizer, device) if objective.live else None
         for one in (model, teacher) if schedule.packing else ():
             if one is not None:
                 demand_packing(one)
-        rows = encoded.rows
+        rows = found_rows.rows
         if objective.uses_reference:
             rows = with_reference(model, rows, padding(tokenizer), schedule.batch)
         batches = plan(rows, job.data.order, schedule.updates, schedule.batch, job.seed)
+        job = within_tokens(job, [sum(rows[index].forward_tokens for index in batch) for batch in batches])
+        schedule, batches = job.schedule, batches[: job.schedule.updates]
         found = kept.last()
         position = found[1] if found else Position()
         self.micro_batches = position.micro_batches = max(position.micro_batches, self.micro_batches)
-        layout = Layout(rows, batches, self.micro_batches, padding(tokenizer), schedule.packing)
-        own = self.own_texts(model, tokenizer, min(room, asked))
+        layout = Layout(rows, batches, self.micro_batches, padding(tokenizer), schedule.packing, labels)
+        own = self.own_texts(model, tokenizer, room_of(job, lead)[0])
         trainer = build(model, objective, schedule, job.seed, layout, str(kept.folder), teacher, own, job.report_to)
         trainer.lead = lead
-        recorder = Recorder(job, trainer, encoded, batches, kept, position, write_out)
+        cached = {} if labels is None else labels_told(labels, rows, objective)
+        recorder = Recorder(job, trainer, found_rows, batches, kept, position, write_out, cached)
         trainer.add_callback(Watcher(recorder, schedule.all_marks, schedule.restarts, save_every_s))
         trainer.train(resume_from_checkpoint=str(found[0]) if found else None)
         done = trainer.state.global_step
@@ -204,6 +207,24 @@ def with_reference(model: PreTrainedModel, rows: list[TokenRow], pad: int, batch
                 found[place] = replace(rows[place], reference=(scores[row], scores[len(places) + row]))
     model.train(was_training)
     return found
+
+
+def cache_of(job: Job) -> LogitCache | None:
+    """Return the cached distributions that a fit reads, if it reads such."""
+    if not job.objective.cached:
+        return None
+    if not job.labels:
+        raise TrainingError("kd top_k: the teacher's distributions are read from a cache, and none was given")
+    return LogitCache(job.labels)
+
+
+def labels_told(cache: LogitCache, rows: Sequence[TokenRow], objective: Objective) -> dict[str, int]:
+    """Return how many labels of the rows were cached, and how many of them the tokens not kept would have been."""
+    assert objective.soft is not None
+    kept = [cache.get(row.prompt, row.completion) for row in rows]
+    count, mass = sum(len(one.tail) for one in kept), sum(len(one.tail) * one.mass for one in kept)
+    told = f"soft labels read from a cache of top {objective.soft.top_k}"
+    return {told: count, f"{told}, teacher's mass outside it in labels": round(count - mass)}
 
 
 def demand_device(device: str) -> None:

@@ -1,4 +1,4 @@
-"""A teacher whose next-token distributions can be read: it must have the student's tokens. Nothing is trained here."""
+"""A teacher's next-token distributions, read from itself or from a cache; it must have the student's tokens."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 from harness.errors import ConfigError, TrainingError
 from harness.students.checkpoint import read_model, read_tokenizer
-from harness.students.tokens import encode_texts, special
-from harness.training.objective import Objective
-from harness.training.packing import Lead
-
-PROBE = 'def f(xs):\n    """Keep the even numbers."""\n    return [x for x in xs if x % 2 == 0]  # 10 or more\n'
+from harness.students.logp import Score, label_states
+from harness.students.tokens import PROBE, encode_texts, special
+from harness.training import divergences
+from harness.training.divergences import TopK
+from harness.training.objective import Objective, Soft
+from harness.training.packing import Feed, Lead
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
@@ -36,8 +38,35 @@ def lead_of(objective: Objective, tokenizer: PreTrainedTokenizerBase, *, packing
 
 def demand_lead(objective: Objective, *, packing: bool) -> None:
     """Raise TrainingError where a teacher would read something before a prompt and rows hold several sequences."""
-    if packing and objective.uses_teacher and objective.soft is not None and objective.soft.lead:
+    if packing and objective.live and objective.soft is not None and objective.soft.lead:
         raise TrainingError("kd: a teacher that reads examples before a prompt needs train.packing=false")
+
+
+def live_divergence(soft: Soft, teacher: PreTrainedModel, front: Feed) -> Score:
+    """Return the divergence [n] at some labels from a teacher that reads the completions along."""
+    import torch
+
+    with torch.no_grad():
+        states, head = label_states(teacher, front.ids, front.mask, front.positions)
+
+    def apart(logits: Tensor, at: slice) -> Tensor:
+        with torch.no_grad():
+            theirs = head(states[at])  # fewer than logits where rejected texts follow
+        own = logits[: len(theirs)]
+        return divergences.from_logits(soft.divergence, theirs, own, tau=soft.tau, parameter=soft.parameter)
+
+    return apart
+
+
+def cached_divergence(soft: Soft, cached: TopK, vocabulary: int) -> Score:
+    """Return the divergence [n] at some labels from what is kept of a teacher's distributions over a vocabulary."""
+
+    def apart(logits: Tensor, at: slice) -> Tensor:
+        theirs = TopK(cached.ids[at], cached.logp[at], cached.tail[at])
+        own = logits[: len(theirs.tail), :vocabulary]
+        return divergences.from_top_k(soft.divergence, theirs, own, tau=soft.tau, parameter=soft.parameter)
+
+    return apart
 
 
 def demand_same_tokens(name: str, theirs: PreTrainedTokenizerBase, ours: PreTrainedTokenizerBase) -> None:

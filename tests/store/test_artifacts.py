@@ -30,6 +30,23 @@ def test_a_file_name_belongs_to_the_content(tmp_path):
     assert hash_folder(tmp_path / "a") != hash_folder(tmp_path / "b")
 
 
+def test_what_a_step_goes_on_from_stays_as_it_was_when_its_artifact_is_adopted(tmp_path):
+    artifacts = Artifacts(tmp_path)
+    work = artifacts.work("key")
+    (work / "part").mkdir()
+    (work / "part" / "model.bin").write_text("weights")
+    name = artifacts.adopt_from(work)
+    assert hash_folder(work) == name == hash_folder(artifacts.path(name))
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_work_of_a_recorded_step_is_swept_and_that_of_an_open_one_kept(tmp_path):
+    artifacts = Artifacts(tmp_path)
+    done, going = artifacts.work("done"), artifacts.work("going")
+    artifacts.sweep_work(lambda keys: [key for key in keys if key == "done"])
+    assert not done.exists() and going.exists()
+
+
 def test_scratch_of_the_dead_is_swept_and_of_the_living_kept(tmp_path):
     artifacts = Artifacts(tmp_path)
     dead, living = filled(artifacts, "x", "dead"), filled(artifacts, "y", "living")

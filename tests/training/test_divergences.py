@@ -21,6 +21,7 @@ GOLDEN = [
     ("jsd", 0.1, 0.0076947),
     ("skew_forward", 0.1, 0.0695780),
     ("skew_reverse", 0.1, 0.0728275),
+    ("tvd", 0.5, 0.2),
 ]
 
 
@@ -62,6 +63,7 @@ def test_divergence_equals_a_plain_loop(kind: Kind) -> None:
             "jsd": a * kl(p, mix(p, q, a)) + (1 - a) * kl(q, mix(p, q, a)),
             "skew_forward": kl(p, mix(p, q, a)),
             "skew_reverse": kl(q, mix(p, q, 1 - a)),
+            "tvd": sum(abs(x - y) for x, y in zip(p, q, strict=True)) / 2,
         }[kind]
     assert from_logits(kind, teacher, student, parameter=a).sum().item() == pytest.approx(total, rel=1e-5)
 
@@ -112,6 +114,11 @@ def test_jsd_near_its_ends_is_the_one_sided_divergence_times_the_share() -> None
     assert from_logits("jsd", drawn(1), drawn(2), parameter=1 - share).sum().item() / share == pytest.approx(
         reverse, rel=0.05
     )
+
+
+def test_total_variation_is_one_where_the_two_share_nothing() -> None:
+    teacher, student = torch.tensor([[50.0, -50.0]]), torch.tensor([[-50.0, 50.0]])
+    assert from_logits("tvd", teacher, student).item() == pytest.approx(1.0)
 
 
 def test_a_certain_teacher_is_the_cross_entropy_of_its_token() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,8 @@ import pytest
 from safetensors.torch import load_file
 
 from harness.errors import TrainingError
-from harness.training.job import Job, from_json, to_json
-from harness.training.objective import Dpo, Margin, Objective, Soft
-from harness.training.schedule import Lora, Mark, Schedule
+from harness.training.objective import Margin, Objective, Soft
+from harness.training.schedule import Mark, Schedule
 from harness.training.trainer import fit
 from harness.types import Example, TrainingSet
 from tests.fakes import tiny_student
@@ -111,13 +109,3 @@ def test_an_error_of_a_process_is_told_in_its_own_words(student: Path, tmp_path:
     with pytest.raises(TrainingError, match=r"longer than 20 tokens"):
         train(student, tmp_path / "out", processes=2, max_tokens=20)
     assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize("objective", [Objective(), Objective(Dpo(0.3)), Objective(Margin(0.1, 2.0), Soft("jsd"))])
-def test_a_job_survives_its_way_to_a_process(tmp_path: Path, objective: Objective) -> None:
-    schedule = replace(SCHEDULE, lora=Lora(4, 8, ("q_proj", "v_proj")))
-    job = Job(tmp_path, TrainingSet(EXAMPLES, "as_given"), objective, schedule, 5, lambda n: tmp_path / str(n))
-    back = from_json(json.loads(json.dumps(to_json(job))), lambda done, due: None)
-    for name in ("model_folder", "data", "objective", "schedule", "seed"):
-        assert getattr(back, name) == getattr(job, name)
-    assert back.out(2) == job.out(2)

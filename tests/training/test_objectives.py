@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from harness.errors import ConfigError, TrainingError
 from harness.training.batches import outside_alignment
+from harness.training.divergences import Kind
 from harness.training.objective import CONTRASTS, Contrast, Dpo, Infonce, Objective, Simpo, Soft, Unlikelihood
 from harness.training.schedule import Mark, Schedule
 from harness.training.trainer import fit
@@ -126,7 +127,7 @@ def test_what_lies_outside_the_longest_alignment(text: str, other: str, changed:
 # --- a teacher's distributions ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("divergence", ["forward", "reverse", "jsd", "skew_forward", "skew_reverse"])
+@pytest.mark.parametrize("divergence", get_args(Kind))
 def test_a_divergence_falls_as_it_is_trained(student: Path, teacher: Path, tmp_path: Path, divergence: Any) -> None:
     soft = Objective(soft=Soft(divergence, alpha=1.0, tau=2.0))
     marks = train(student, tmp_path, soft, teacher, updates=24, marks=(1, 24))

@@ -58,3 +58,20 @@ def test_pairs_are_used_only_by_a_contrast_that_weighs() -> None:
 def test_a_wrong_contrast_is_refused(broken: dict[str, object]) -> None:
     with pytest.raises(TrainingError, match=next(iter(broken))):
         Margin(**broken)  # type: ignore[arg-type]  # wrong on purpose
+
+
+def test_a_share_ends_where_its_tokens_are_spent_and_leaves_the_rest_to_the_next() -> None:
+    schedule = Schedule(updates=8, marks=(4, 8), restarts=(2, 6), tokens=25)
+    found = schedule.within([10] * 8)
+    assert found.marks == (2, 5) and found.updates == 5 and found.restarts == (2,)
+    assert found.rate(4) == pytest.approx(Schedule(updates=5, restarts=(2,)).rate(4))  # the rate still falls to its end
+
+
+def test_tokens_never_allow_more_updates_than_the_marks_and_always_one_a_share() -> None:
+    assert Schedule(updates=4, marks=(2, 4), tokens=1000).within([10] * 4).marks == (2, 4)
+    assert Schedule(updates=4, marks=(2, 4), tokens=1).within([10] * 4).marks == (1, 2)
+
+
+def test_tokens_are_in_the_key_only_where_they_are_limited() -> None:
+    assert "tokens" not in Schedule(updates=4).key()
+    assert Schedule(updates=4, tokens=9).key()["tokens"] == 9

@@ -1,0 +1,48 @@
+"""A fit's job on its way to processes of its own, and the configurations that they cannot be launched by."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.driver import check
+from harness.errors import ConfigError
+from harness.resolve import resolve
+from harness.training.job import Job, from_json, to_json
+from harness.training.objective import Dpo, Margin, Objective, Soft
+from harness.training.schedule import Lora, Schedule
+from harness.types import Example, TrainingSet
+
+EXAMPLES = (Example("a", "b", rejected="c", weight=0.5), Example("d", "e"))
+SCHEDULE = Schedule(updates=3, batch=8, warmup=1, marks=(2, 3))
+
+
+@pytest.mark.parametrize("objective", [Objective(), Objective(Dpo(0.3)), Objective(Margin(0.1, 2.0), Soft("jsd"))])
+def test_a_job_survives_its_way_to_a_process(tmp_path: Path, objective: Objective) -> None:
+    schedule = replace(SCHEDULE, lora=Lora(4, 8, ("q_proj", "v_proj")))
+    job = Job(tmp_path, TrainingSet(EXAMPLES, "as_given"), objective, schedule, 5, lambda n: tmp_path / str(n))
+    job = replace(job, labels=(tmp_path / "labels",))
+    back = from_json(json.loads(json.dumps(to_json(job))), lambda done, due: None)
+    for name in ("model_folder", "data", "objective", "schedule", "seed", "labels"):
+        assert getattr(back, name) == getattr(job, name)
+    assert back.out(2) == job.out(2)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("distributed_type: DEEPSPEED\nnum_processes: 2\n", r"it needs deepspeed\. Install it"),
+        ("distributed_type: FSDP\nnum_processes: 2\n", r"weights are shared out \(FSDP\) on GPUs alone"),
+        ("num_processes: 2\n", r"no distributed_type; expected a file that `accelerate config` wrote"),
+        ("a: [", r"it cannot be read"),
+    ],
+)
+def test_a_configuration_that_cannot_be_launched_by_is_told_before_anything_is_spent(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=rf"train\.accelerate=.*mine\.yaml: {said}"):
+        check(resolve(["recipe=seqkd", f"train.accelerate={tmp_path / 'mine.yaml'}"]))
