@@ -59,6 +59,7 @@ class Ablation:
     feedback: bool = True  # the teacher sees what running the attempt showed
     filter: bool = True  # off: repairs and direct answers that fail are labels too
     mix_gold: bool = False  # t → direct beside t → refined for the same problem
+    two_gold: bool = False  # t → a second direct answer as well, where one differs and passes
     combine: Literal["direct", "refined"] = "direct"  # label of the code row of `persd-combine`
 
 
@@ -116,6 +117,7 @@ class Record:
     told: str  # the feedback on it
     direct: str  # completion, as the teacher first wrote it
     refined: str  # completion, as it repaired the attempt
+    second: str = ""  # completion, as the teacher wrote it at another draw, where that differs from `direct`
 
 
 def train(lab: Lab, cfg: Config) -> Iterator[Student]:
@@ -161,6 +163,7 @@ def collect(lab: Lab, cfg: Config, turn: int, student: Student) -> list[Record]:
         asked = [repair(cfg, pool[row], attempts[row], verdicts[row], direct[row], index) for row in rows]
         refined |= passing(lab, cfg, [pool[row] for row in rows], lab.ask(asked))
     plain = passing(lab, cfg, [pool[row] for row in failed], [direct[row] for row in failed])
+    second = again(lab, cfg, [pool[row] for row in failed], plain) if cfg.ablation.two_gold else {}
     records = [
         Record(
             turn * len(pool) + row,
@@ -169,19 +172,27 @@ def collect(lab: Lab, cfg: Config, turn: int, student: Student) -> list[Record]:
             feedback(verdicts[row]),
             plain[one.id],
             refined[one.id],
+            second.get(one.id, ""),
         )
         for row, one in ((row, pool[row]) for row in failed)
         if one.id in refined and one.id in plain  # equal ids for all views
     ]
     lab.note("failed attempts |F|", len(failed))
     lab.note("repaired |R|", len(records))
-    return thinned(lab, cfg, records, rows_each=2 if cfg.rows == "combine" or cfg.ablation.mix_gold else 1)
+    more = cfg.ablation.mix_gold + cfg.ablation.two_gold
+    return thinned(lab, cfg, records, rows_each=(2 if cfg.rows == "combine" else 1) + more)
 
 
 def repair(cfg: Config, problem: Problem, attempt: Sample, verdict: Verdict, direct: Answer, index: int) -> Refine:
     told = feedback(verdict) if cfg.ablation.feedback else ""
     own = (direct.code or "") if cfg.ablation.own_code else ""
     return Refine(problem, attempt.completion, told, direct=own, index=index)
+
+
+def again(lab: Lab, cfg: Config, problems: Sequence[Problem], plain: dict[str, str]) -> dict[str, str]:
+    """Return problem id → a second direct label that passes, drawn at a temperature, where it is not the first."""
+    found = passing(lab, cfg, problems, lab.ask([Solve(one, index=1, temperature=0.8) for one in problems]))
+    return {key: label for key, label in found.items() if label != plain.get(key)}
 
 
 def passing(lab: Lab, cfg: Config, problems: Sequence[Problem], answers: Sequence[Answer]) -> dict[str, str]:
@@ -214,6 +225,8 @@ def view(records: Iterable[Record], cfg: Config) -> list[Example]:
             prompts.append(("code", one.problem.prompt, code_label))
         if cfg.ablation.mix_gold:
             prompts.append(("gold", one.problem.prompt, one.direct))
+        if cfg.ablation.two_gold and one.second:
+            prompts.append(("second", one.problem.prompt, one.second))
         found += [
             Example(prompt, text, level=one.problem.level, origin=f"{what} {one.problem.id}")
             for what, prompt, text in prompts

@@ -62,7 +62,7 @@ VARIANTS = {
     "pref-simpo": Config(loss="simpo", beta=2.0),
 }
 ABOUT = {
-    "preference": "the same as pref-dpo",
+    "pref": "the same as pref-dpo",
     "pref-dpo": "DPO on pairs of passing and failing code",
     "pref-orpo": "ORPO on pairs of passing and failing code",
     "pref-simpo": "SimPO on pairs of passing and failing code",

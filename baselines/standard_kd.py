@@ -4,7 +4,7 @@
 truth (sequence-level distillation, Kim & Rush 2016, arXiv 1606.07947); `seqkd-exec` draws several and keeps those that
 pass. `kd-*` adds, on the same answers, the divergence of the student's distribution from the teacher's (Hinton et al.
 2015, arXiv 1503.02531; `kd-rkl` MiniLLM, arXiv 2306.08543; `kd-jsd` GKD, arXiv 2306.13649; `kd-skl` and `kd-srkl`
-DistiLLM, arXiv 2402.03898). `gkd` takes that divergence on the student's own text, as it then writes.
+DistiLLM, arXiv 2402.03898; `kd-tvd` total variation). `gkd` takes that divergence on the student's own text, as it then writes.
 
 Cost of a run: `draws` teacher calls a problem (none for `sft`); no attempts, but `gkd` samples in training; the
 budget's optimiser updates in one pass, with the teacher's forward pass beside each where logits are used.
@@ -15,6 +15,7 @@ budget's optimiser updates in one pass, with the teacher's forward pass beside e
 | Kim & Rush: word-level and sequence-level mixed | `seqkd` is pure cross-entropy on teacher text | ours: logits are the other variants |
 | filtering by execution: no single paper | 8 draws at T = 0.8, at most 4 passing ones, of different syntax trees | ours: cost |
 | (1 − α)·CE + α·τ²·D | the same; α = 0.5, τ = 1 | formula: Hinton; values ours (torchtune, TRL) |
+| D over the whole vocabulary | the same; `train.logits_top_k=K`: over K tokens and a tail, on given texts | ours: cost |
 | D on completion tokens, end token included, per token of the step | the same, in float32 | ours: independent of padding |
 | skew a = 0.1 (DistiLLM) | 0.1 | authors' code; `kd-srkl` mixes (1 − a)·p + a·q: the formula, not their code |
 | GKD: JSD of β, share λ of student text | β = 0.5, λ = 0.5, T = 0.9; α = 1: no likelihood | ours (TRL's defaults) |
@@ -30,7 +31,7 @@ from typing import Literal
 
 from harness.lab import Example, Lab, Objective, Problem, Soft, Solve, Student, in_range, normal_form
 
-Divergence = Literal["none", "forward", "reverse", "jsd", "skew_forward", "skew_reverse"]
+Divergence = Literal["none", "forward", "reverse", "jsd", "skew_forward", "skew_reverse", "tvd"]
 SKEW, BALANCE = 0.1, 0.5  # a of the skewed divergences, β of the Jensen-Shannon one
 
 
@@ -67,6 +68,7 @@ VARIANTS = {
     "kd-jsd": Config(divergence="jsd"),
     "kd-skl": Config(divergence="skew_forward"),
     "kd-srkl": Config(divergence="skew_reverse"),
+    "kd-tvd": Config(divergence="tvd"),
     "gkd": Config(divergence="jsd", alpha=1.0, lmbda=0.5),
 }
 ABOUT = {
@@ -79,6 +81,7 @@ ABOUT = {
     "kd-jsd": "seqkd's rows, Jensen-Shannon divergence",
     "kd-skl": "seqkd's rows, skewed forward KL (DistiLLM)",
     "kd-srkl": "seqkd's rows, skewed reverse KL (DistiLLM)",
+    "kd-tvd": "seqkd's rows, total variation distance",
     "gkd": "divergence on the student's own text (GKD)",
 }
 
@@ -88,6 +91,7 @@ def needs(cfg: Config) -> tuple[str, ...]:
         "solve" if cfg.labels == "teacher" else "references",
         *(("checks",) if cfg.filter == "tests" else ()),
         *(("logits",) if cfg.divergence != "none" and cfg.alpha > 0 else ()),
+        *(("whole logits",) if cfg.tau != 1 else ()),
     )
 
 

@@ -13,10 +13,10 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import cast
 
 from harness.errors import DataError, TeacherError
 from harness.store.keys import digest
+from harness.teachers.faults import wrong_step
 from harness.teachers.mutate import mutate, parsed
 from harness.teachers.reading import Line, align, body_of, chain, read, write
 from harness.teachers.requests import (
@@ -37,13 +37,12 @@ from harness.teachers.requests import (
 )
 from harness.types import Problem, Script, Text
 from harness.world import tinypy
-from harness.world.checks import alike, edits, replaced, tells
+from harness.world.checks import alike, replaced
 from harness.world.grammar import LONGEST, SOURCE, Pipeline, parse, render
-from harness.world.operations import CONSTANTS, Kind, Step, Value
+from harness.world.operations import CONSTANTS, Kind, Step
 from harness.world.pool import REVERSED, Chooser, draw_step, fingerprint, held_out, skew
 
 TOKEN = re.compile(r"\w+|[^\w\s]")
-EDIT_WEIGHTS = {"operation": 0.45, "constant": 0.3, "drop": 0.15, "swap": 0.1}
 POSE_TRIES = 400
 TESTS = 5
 
@@ -52,7 +51,7 @@ class Oracle:
     """The teacher `oracle`."""
 
     name = "oracle"
-    version = 1
+    version = 2
     capabilities: frozenset[str] = frozenset(KINDS)
 
     def serves(self, source: str) -> frozenset[str]:
@@ -187,34 +186,13 @@ def corrupt(request: Corrupt, rng: random.Random) -> Answer:
     pipeline = pipeline_of(request.problem)
     own = pipeline is not None and same_chain(body_of(request.problem, request.correct), pipeline.steps)
     if request.fault == "logic" and pipeline is not None and own:
-        code = wrong_step(request, pipeline, rng)
+        code = wrong_step(request.problem, request.correct, pipeline, rng)
     else:
         kept = len(request.problem.prompt) if request.correct.startswith(request.problem.prompt) else 0
         code = mutate(request.correct, request.fault, rng, keep=kept)
     if code is None:
         return answered(request, "", reason="no fault possible")
     return answered(request, code, code=code)
-
-
-def wrong_step(request: Corrupt, pipeline: Pipeline, rng: random.Random) -> str | None:
-    """Return the program with one wrong step that the problem's checks tell from the right one."""
-    problem, argument = request.problem, pipeline.steps[0].of.source
-    assert not isinstance(problem.checks, Script | Text), problem.id
-    pairs = cast("list[tuple[Value, Value]]", [(one.args[0], one.expected) for one in problem.checks])
-    by_kind: dict[str, list[tuple[Step, ...]]] = {kind: [] for kind in EDIT_WEIGHTS}
-    for kind, edit in edits(pipeline.steps, rng):
-        by_kind[kind].append(edit)
-    lines = read(body_of(problem, request.correct), argument)
-    for kind in weighted_order(EDIT_WEIGHTS, rng):
-        for edit in rng.sample(by_kind[kind], len(by_kind[kind])):
-            if tells(edit, pairs):
-                return problem.prompt + write(edit, lines, argument)
-    return None
-
-
-def weighted_order(weights: dict[str, float], rng: random.Random) -> list[str]:
-    """Return the names in random order, the heavier ones earlier on average."""
-    return sorted(weights, key=lambda name: rng.expovariate(weights[name]))
 
 
 # --- pose ------------------------------------------------------------------------------------------------------------

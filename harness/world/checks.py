@@ -15,6 +15,7 @@ from harness.world.operations import CONSTANTS, TABLE, Kind, Operation, Step, Va
 RANDOM_INPUTS = 8
 NEAR_INPUTS = 4  # beside these, one empty or zero input
 MOST_CHECKS = 16  # the room left is filled with inputs that tell surviving edits from the reference
+SHOWN = (1, 5)  # places of those checks that a test problem shows: an input near a constant and a random one
 CANDIDATES = 24  # inputs tried to tell one edit
 LETTERS = "abcdeorstABET  "
 EMPTY: dict[Kind, Value] = {"xs": [], "n": 0, "s": ""}
@@ -132,7 +133,10 @@ def tells(edit: Sequence[Step], pairs: Sequence[tuple[Value, Value]]) -> bool:
 
 
 def make_checks(steps: tuple[Step, ...], seed: str, *, visible: bool) -> tuple[Check, ...]:
-    """Return the checks of a chain: 13 inputs, and up to three more for edits that pass all of them."""
+    """Return the checks of a chain: 13 inputs, and up to three more for edits that pass all of them.
+
+    All are visible, or only those at the places of `SHOWN`.
+    """
     assert chained(steps), steps
     rng = random.Random(seed)
     kind = steps[0].of.source
@@ -149,7 +153,9 @@ def make_checks(steps: tuple[Step, ...], seed: str, *, visible: bool) -> tuple[C
         chosen.add(random_input(kind, rng))
     tell_edits(chosen, kind, constants, rng)
     pairs = cast("list[tuple[Plain, Plain]]", chosen.pairs)
-    return tuple(Check((value,), expected, "strict", visible) for value, expected in pairs)
+    return tuple(
+        Check((value,), expected, "strict", visible or at in SHOWN) for at, (value, expected) in enumerate(pairs)
+    )
 
 
 def tell_edits(chosen: Selection, kind: Kind, constants: Sequence[int | str | None], rng: random.Random) -> None:

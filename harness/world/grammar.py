@@ -68,7 +68,7 @@ def parse_step(part: str, problem_id: str) -> Step:
 
 
 def filled(template: str, one: Step) -> str:
-    """Put a step's constant into a phrase or a code line."""
+    """Put a step's constant into a phrase or a code text."""
     return template.replace("{k}", repr(one.constant))
 
 
@@ -92,33 +92,54 @@ def prompt(pipeline: Pipeline) -> str:
     return f'def {ENTRY_POINT}({pipeline.steps[0].of.source}):\n    """{docstring(pipeline)}"""\n'
 
 
-def body(steps: Sequence[Step], spellings: Sequence[bool] = (), kind: str = "xs") -> str:
-    """Return the code of a chain: one assignment per step, the last one as `return`. No steps return the argument.
+def body(steps: Sequence[Step], spellings: Sequence[int] = (), kind: str = "xs") -> str:
+    """Return the code of a chain, the value of its last step behind `return`. No steps return the argument.
 
-    `spellings` says for each step whether it takes the second spelling (the student's), where it has one that fits.
+    `spellings` says for each step which of its spellings it takes; without it all take the teacher's.
     """
-    if not steps:
-        return f"    return {kind}\n"
-    chosen = spellings or [False] * len(steps)
-    last = len(steps) - 1
-    return "".join(line(one, chosen[at], last=at == last) for at, one in enumerate(steps))
+    current = steps[0].of.source if steps else kind
+    written: list[str] = []
+    for at, one in enumerate(steps):
+        text, current = code(one, spellings[at] if spellings else 0, current, returns=at == len(steps) - 1)
+        written.append(text)
+    if current:
+        written.append(f"return {current}")
+    return indented(written)
 
 
-def line(one: Step, student: bool, *, last: bool) -> str:
-    """Return one step as one indented line."""
+def indented(statements: Sequence[str]) -> str:
+    """Return statements, each of one or more lines, as the body of a function."""
+    return "".join(f"    {line}\n" for text in statements for line in text.split("\n"))
+
+
+def code(one: Step, way: int, current: str, target: str = "", *, returns: bool) -> tuple[str, str]:
+    """Return a step on the variable `current` as code, and the variable that then holds its value.
+
+    That is `target` where one is named and the spelling binds a variable of its own choice; "" where the code is a
+    `return`, which an expression becomes if it `returns`.
+    """
     operation = one.of
-    second = student and operation.student != "" and not (last and operation.augmented)
-    code = filled(operation.student if second else operation.teacher, one)
-    if second and operation.augmented:
-        return f"    {code}\n"
-    return f"    return {code}\n" if last else f"    {operation.target} = {code}\n"
+    chosen = operation.spellings[way]
+    if not chosen.block:
+        text = filled(renamed(chosen.text, {operation.source: current}), one)
+        bound = target or operation.target
+        return (f"return {text}", "") if returns else (f"{bound} = {text}", bound)
+    bound = current if chosen.result == operation.source else target or chosen.result
+    if bound == current and chosen.result != operation.source:  # what it reads must outlive what it fills
+        bound = next(name for name in (chosen.result, operation.target, operation.source) if name != current)
+    return filled(renamed(chosen.text, {operation.source: current, chosen.result: bound}), one), bound
+
+
+def renamed(text: str, names: dict[str, str]) -> str:
+    """Return code of the table with other variables."""
+    return re.sub(rf"\b({'|'.join(names)})\b", lambda match: names[match[0]], text)
 
 
 def render(pipeline: Pipeline, *, visible: bool = False) -> Problem:
     """Return the problem: prompt, reference in the teacher's spelling, and checks with values from the reference.
 
-    The checks depend on the chain alone, so an id names one problem. `visible` marks all checks: a training
-    problem's checks may be shown in feedback, a test problem's never.
+    The checks depend on the chain alone, so an id names one problem. `visible` marks all checks, as a training problem
+    has them; without it only the two of `checks.SHOWN`, which a repair at inference is told.
     """
     behaviour = ">".join(step_id(Step(*one.behaviour)) for one in pipeline.steps)
     return Problem(

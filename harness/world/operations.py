@@ -1,11 +1,16 @@
 """The operations of Pipelines as data, and how a chain of them is run; it knows no prompts, checks or pools.
 
-A new operation is one line of `OPERATIONS`. Values have three kinds, which are also the variables' names: `xs` (list of
+A new operation is one line of `TABLE`. Values have three kinds, which are also the variables' names: `xs` (list of
 int), `n` (int), `s` (str). An operation's id starts with the kind that it takes: `l_`, `n_`, `s_`.
+
+An operation has up to five *spellings*, programs that do the same. The first is the teacher's and is always an
+expression. A further one may be a statement that changes the variable (`n += 3`, `xs.sort()`), or a block that fills a
+new one: `ys`, `m`, `t`, or what the kind is called where the operation changes it.
 """
 
 from __future__ import annotations
 
+import ast
 import functools
 import itertools
 import re
@@ -16,6 +21,7 @@ from typing import Literal, TypeAlias, cast
 Kind = Literal["xs", "n", "s"]
 Value: TypeAlias = "int | str | list[int]"
 Constant: TypeAlias = "int | str | None"
+Form = Literal["expression", "functional", "statement", "loop"]
 
 CONSTANTS: dict[str, tuple[int | str, ...]] = {
     "": (),
@@ -30,7 +36,21 @@ CONSTANTS: dict[str, tuple[int | str, ...]] = {
 LARGEST_INT = 1_000_000
 LONGEST_LIST = 64
 LONGEST_STRING = 200
-AUGMENTED = re.compile(r"\w+ (?:\+|-|\*|//|%)= ")
+FRESH: dict[Kind, str] = {"xs": "ys", "n": "m", "s": "t"}  # what a block of the source's own kind fills
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """One way to write an operation. `{k}` stands for the constant, `xs`, `n` or `s` for the variable that it reads."""
+
+    text: str  # an expression, or statements in lines of their own
+    form: Form
+    result: str = ""  # the variable that holds the result of statements; "" for an expression
+
+    @property
+    def block(self) -> bool:
+        """Whether it is made of statements, which cannot stand behind `return`."""
+        return self.result != ""
 
 
 @dataclass(frozen=True)
@@ -42,39 +62,96 @@ class Operation:
     target: Kind
     constant: str  # a key of CONSTANTS; "" where there is none
     phrases: tuple[str, ...]  # imperative, lower case
-    teacher: str  # expression over the variable `source`
-    student: str = ""  # the second spelling: an expression, or an augmented assignment; "" where there is none
+    spellings: tuple[Spelling, ...]  # the first is the teacher's
     limit: int | None = None  # largest input that the operation takes in reasonable time; None: any
 
-    @property
-    def augmented(self) -> bool:
-        """Whether the second spelling is a statement (`n += 3`), which cannot stand behind `return`."""
-        return AUGMENTED.match(self.student) is not None
+
+def spelling(text: str, source: Kind, target: Kind) -> Spelling:
+    """Return a code text of the table with its form, which is read in its syntax."""
+    tree = ast.parse(text.replace("{k}", "k"))
+    nodes = list(ast.walk(tree))
+    if len(tree.body) == 1 and isinstance(tree.body[0], ast.Expr) and not changes(tree.body[0].value):
+        functional = any(isinstance(node, ast.Name) and node.id in ("map", "filter") for node in nodes)
+        return Spelling(text, "functional" if functional else "expression")
+    stored = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    result = FRESH[target] if source == target and FRESH[target] in stored else target
+    return Spelling(text, "loop" if any(isinstance(node, ast.For) for node in nodes) else "statement", result)
+
+
+def changes(value: ast.expr) -> bool:
+    """Whether an expression is a call that changes its list and gives nothing."""
+    methods = ("sort", "reverse", "append", "insert")
+    return isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr in methods
 
 
 def keep(id: str, constant: str, phrases: str, condition: str) -> Operation:
     """A filter of a list; `x` is the item."""
-    return Operation(
+    return step(
         id,
-        "xs",
-        "xs",
+        "xs>xs",
         constant,
-        tuple(phrases.split("|")),
+        phrases,
         f"[x for x in xs if {condition}]",
         f"list(filter(lambda x: {condition}, xs))",
+        f"ys = []\nfor x in xs:\n    if {condition}:\n        ys.append(x)",
+        f"list(x for x in xs if {condition})",
     )
 
 
 def each(id: str, constant: str, phrases: str, item: str) -> Operation:
     """A map over a list; `x` is the item."""
-    phrasings = tuple(phrases.split("|"))
-    return Operation(id, "xs", "xs", constant, phrasings, f"[{item} for x in xs]", f"list(map(lambda x: {item}, xs))")
+    return step(
+        id,
+        "xs>xs",
+        constant,
+        phrases,
+        f"[{item} for x in xs]",
+        f"list(map(lambda x: {item}, xs))",
+        f"ys = []\nfor x in xs:\n    ys.append({item})",
+        "for i in range(len(xs)):\n    xs[i] = " + re.sub(r"\bx\b", "xs[i]", item),
+    )
 
 
-def step(id: str, kinds: str, constant: str, phrases: str, teacher: str, student: str = "", **more: int) -> Operation:
-    """Any other operation; `kinds` reads `xs>n`."""
+def count(id: str, constant: str, phrases: str, condition: str, *first: str) -> Operation:
+    """How many items of a list meet a condition; `first` are spellings that go before the others."""
+    return step(
+        id,
+        "xs>n",
+        constant,
+        phrases,
+        *first,
+        f"sum({condition} for x in xs)",
+        f"len(list(filter(lambda x: {condition}, xs)))",
+        f"n = 0\nfor x in xs:\n    if {condition}:\n        n += 1",
+        f"len([x for x in xs if {condition}])",
+    )
+
+
+def letters(id: str, constant: str, phrases: str, condition: str, *first: str) -> Operation:
+    """A filter of a string; `c` is the character, `first` are spellings that go before the others."""
+    return step(
+        id,
+        "s>s",
+        constant,
+        phrases,
+        *first,
+        f"''.join(c for c in s if {condition})",
+        f"''.join(filter(lambda c: {condition}, s))",
+        f"t = ''\nfor c in s:\n    if {condition}:\n        t += c",
+    )
+
+
+def shift(id: str, kind: str, constant: str, phrases: str, operator: str, *more: str) -> Operation:
+    """An arithmetic operator with a constant behind it, which an assignment may hold."""
+    code = f"{kind} {operator} {{k}}"
+    return step(id, f"{kind}>{kind}", constant, phrases, code, f"{kind} {operator}= {{k}}", *more)
+
+
+def step(id: str, kinds: str, constant: str, phrases: str, *spellings: str, limit: int | None = None) -> Operation:
+    """Any other operation; `kinds` reads `xs>n`, and the first spelling is the teacher's."""
     source, target = cast("list[Kind]", kinds.split(">"))
-    return Operation(id, source, target, constant, tuple(phrases.split("|")), teacher, student, **more)
+    ways = tuple(spelling(text, source, target) for text in spellings)
+    return Operation(id, source, target, constant, tuple(phrases.split("|")), ways, limit)
 
 
 TABLE: tuple[Operation, ...] = (
@@ -92,63 +169,90 @@ TABLE: tuple[Operation, ...] = (
     each("l_mod", "factor", "replace each number by its remainder modulo {k}", "x % {k}"),
     each("l_cap", "threshold", "cap each number at {k}", "min(x, {k})"),
     each("l_raise", "threshold", "raise each number to at least {k}", "max(x, {k})"),
-    step("l_first", "xs>xs", "few", "keep the first {k} items|take the first {k} items", "xs[:{k}]"),
-    step("l_last", "xs>xs", "few", "keep the last {k} items", "xs[-{k}:]"),
-    step("l_skip", "xs>xs", "few", "skip the first {k} items|drop the first {k} items", "xs[{k}:]"),
-    step("l_second", "xs>xs", "", "keep every second item", "xs[::2]"),
-    step("l_reverse", "xs>xs", "", "reverse the list", "xs[::-1]", "list(reversed(xs))"),
-    step("l_sort", "xs>xs", "", "sort the numbers|sort the numbers in ascending order", "sorted(xs)"),
-    step("l_desc", "xs>xs", "", "sort the numbers in descending order", "sorted(xs, reverse=True)"),
-    step("l_unique", "xs>xs", "", "keep the distinct numbers in ascending order", "sorted(set(xs))"),
-    step("l_append", "xs>xs", "threshold", "append {k} to the list|put {k} at the end of the list", "xs + [{k}]"),
-    step("l_prepend", "xs>xs", "threshold", "put {k} at the front of the list", "[{k}] + xs"),
-    step("l_pairs", "xs>xs", "", "add each number to its successor", "[a + b for a, b in zip(xs, xs[1:])]"),
-    step("l_diffs", "xs>xs", "", "list the differences of neighbours", "[b - a for a, b in zip(xs, xs[1:])]"),
-    step("l_sum", "xs>n", "", "add up the numbers|sum the numbers", "sum(xs)"),
-    step("l_max", "xs>n", "", "find the largest number or 0 if there is none", "max(xs, default=0)"),
-    step("l_min", "xs>n", "", "find the smallest number or 0 if there is none", "min(xs, default=0)"),
-    step("l_len", "xs>n", "", "count the items|find the length of the list", "len(xs)"),
-    step("l_count", "xs>n", "threshold", "count how often {k} occurs", "xs.count({k})"),
-    step("l_above", "xs>n", "threshold", "count the numbers above {k}", "sum(x > {k} for x in xs)",
-         "len(list(filter(lambda x: x > {k}, xs)))"),
-    step("n_add", "n>n", "threshold", "add {k} to it|increase it by {k}", "n + {k}", "n += {k}"),
-    step("n_sub", "n>n", "threshold", "subtract {k} from it|decrease it by {k}", "n - {k}", "n -= {k}"),
-    step("n_mul", "n>n", "factor", "multiply it by {k}", "n * {k}", "n *= {k}"),
-    step("n_square", "n>n", "", "square it", "n * n"),
-    step("n_neg", "n>n", "", "negate it", "-n"),
-    step("n_abs", "n>n", "", "take its absolute value", "abs(n)"),
-    step("n_mod", "n>n", "factor", "take its remainder modulo {k}", "n % {k}", "n %= {k}"),
-    step("n_div", "n>n", "factor", "divide it by {k} rounding down", "n // {k}", "n //= {k}"),
-    step("n_cap", "n>n", "threshold", "cap it at {k}", "min(n, {k})"),
-    step("n_halve", "n>n", "threshold", "if it is above {k} halve it rounding down", "n // 2 if n > {k} else n"),
-    step("n_double", "n>n", "threshold", "if it is below {k} double it", "n * 2 if n < {k} else n"),
-    step("n_digits", "n>n", "", "add up its digits", "sum(int(d) for d in str(abs(n)))"),
-    step("n_range", "n>xs", "factor", "list the numbers below its value modulo {k}", "list(range(n % {k}))"),
+    step("l_first", "xs>xs", "few", "keep the first {k} items|take the first {k} items", "xs[:{k}]", "xs[0:{k}]",
+         "[x for i, x in enumerate(xs) if i < {k}]"),
+    step("l_last", "xs>xs", "few", "keep the last {k} items", "xs[-{k}:]", "xs[::-1][:{k}][::-1]"),
+    step("l_skip", "xs>xs", "few", "skip the first {k} items|drop the first {k} items", "xs[{k}:]",
+         "[x for i, x in enumerate(xs) if i >= {k}]"),
+    step("l_second", "xs>xs", "", "keep every second item", "xs[::2]", "[x for i, x in enumerate(xs) if i % 2 == 0]",
+         "[xs[i] for i in range(0, len(xs), 2)]"),
+    step("l_reverse", "xs>xs", "", "reverse the list", "xs[::-1]", "list(reversed(xs))", "xs.reverse()",
+         "ys = []\nfor x in xs:\n    ys.insert(0, x)"),
+    step("l_sort", "xs>xs", "", "sort the numbers|sort the numbers in ascending order", "sorted(xs)", "xs.sort()"),
+    step("l_desc", "xs>xs", "", "sort the numbers in descending order", "sorted(xs, reverse=True)",
+         "xs.sort(reverse=True)", "sorted(xs)[::-1]"),
+    step("l_unique", "xs>xs", "", "keep the distinct numbers in ascending order", "sorted(set(xs))",
+         "sorted({x for x in xs})", "ys = []\nfor x in sorted(xs):\n    if x not in ys:\n        ys.append(x)"),
+    step("l_append", "xs>xs", "threshold", "append {k} to the list|put {k} at the end of the list", "xs + [{k}]",
+         "xs.append({k})", "xs += [{k}]", "[*xs, {k}]"),
+    step("l_prepend", "xs>xs", "threshold", "put {k} at the front of the list", "[{k}] + xs", "xs.insert(0, {k})",
+         "[{k}, *xs]"),
+    step("l_pairs", "xs>xs", "", "add each number to its successor", "[a + b for a, b in zip(xs, xs[1:])]",
+         "list(map(lambda a, b: a + b, xs, xs[1:]))", "ys = []\nfor a, b in zip(xs, xs[1:]):\n    ys.append(a + b)"),
+    step("l_diffs", "xs>xs", "", "list the differences of neighbours", "[b - a for a, b in zip(xs, xs[1:])]",
+         "list(map(lambda a, b: b - a, xs, xs[1:]))", "ys = []\nfor a, b in zip(xs, xs[1:]):\n    ys.append(b - a)"),
+    step("l_sum", "xs>n", "", "add up the numbers|sum the numbers", "sum(xs)", "n = 0\nfor x in xs:\n    n += x",
+         "sum(x for x in xs)"),
+    step("l_max", "xs>n", "", "find the largest number or 0 if there is none", "max(xs, default=0)",
+         "max(xs) if xs else 0", "sorted(xs)[-1] if xs else 0"),
+    step("l_min", "xs>n", "", "find the smallest number or 0 if there is none", "min(xs, default=0)",
+         "min(xs) if xs else 0", "sorted(xs)[0] if xs else 0"),
+    step("l_len", "xs>n", "", "count the items|find the length of the list", "len(xs)", "sum(1 for x in xs)",
+         "n = 0\nfor x in xs:\n    n += 1"),
+    count("l_count", "threshold", "count how often {k} occurs", "x == {k}", "xs.count({k})"),
+    count("l_above", "threshold", "count the numbers above {k}", "x > {k}"),
+    shift("n_add", "n", "threshold", "add {k} to it|increase it by {k}", "+", "{k} + n"),
+    shift("n_sub", "n", "threshold", "subtract {k} from it|decrease it by {k}", "-", "-{k} + n"),
+    shift("n_mul", "n", "factor", "multiply it by {k}", "*", "{k} * n"),
+    step("n_square", "n>n", "", "square it", "n * n", "n *= n", "n ** 2", "n **= 2"),
+    step("n_neg", "n>n", "", "negate it", "-n", "n *= -1", "0 - n"),
+    step("n_abs", "n>n", "", "take its absolute value", "abs(n)", "if n < 0:\n    n = -n", "max(n, -n)",
+         "n if n >= 0 else -n"),
+    shift("n_mod", "n", "factor", "take its remainder modulo {k}", "%", "divmod(n, {k})[1]"),
+    shift("n_div", "n", "factor", "divide it by {k} rounding down", "//", "divmod(n, {k})[0]"),
+    step("n_cap", "n>n", "threshold", "cap it at {k}", "min(n, {k})", "if n > {k}:\n    n = {k}",
+         "n if n < {k} else {k}"),
+    step("n_halve", "n>n", "threshold", "if it is above {k} halve it rounding down", "n // 2 if n > {k} else n",
+         "if n > {k}:\n    n //= 2", "n if n <= {k} else n // 2"),
+    step("n_double", "n>n", "threshold", "if it is below {k} double it", "n * 2 if n < {k} else n",
+         "if n < {k}:\n    n *= 2", "n if n >= {k} else n * 2"),
+    step("n_digits", "n>n", "", "add up its digits", "sum(int(d) for d in str(abs(n)))", "sum(map(int, str(abs(n))))",
+         "m = 0\nfor d in str(abs(n)):\n    m += int(d)"),
+    step("n_range", "n>xs", "factor", "list the numbers below its value modulo {k}", "list(range(n % {k}))",
+         "[x for x in range(n % {k})]", "xs = []\nfor x in range(n % {k}):\n    xs.append(x)"),
     step("n_divisors", "n>xs", "", "list its positive divisors", "[d for d in range(1, n + 1) if n % d == 0]",
-         limit=500),
-    step("n_str", "n>s", "", "write it as a string", "str(n)"),
-    step("s_upper", "s>s", "", "convert the string to upper case", "s.upper()"),
-    step("s_lower", "s>s", "", "convert the string to lower case", "s.lower()"),
-    step("s_swap", "s>s", "", "swap upper and lower case", "s.swapcase()"),
-    step("s_reverse", "s>s", "", "reverse the string", "s[::-1]", "''.join(reversed(s))"),
-    step("s_sort", "s>s", "", "sort the characters", "''.join(sorted(s))"),
-    step("s_remove", "s>s", "letter", "remove every {k}|delete every {k}", "s.replace({k}, '')",
-         "''.join(filter(lambda c: c != {k}, s))"),
-    step("s_replace", "s>s", "letter", "replace every {k} by '-'", "s.replace({k}, '-')"),
-    step("s_first", "s>s", "factor", "keep the first {k} characters", "s[:{k}]"),
-    step("s_last", "s>s", "factor", "keep the last {k} characters", "s[-{k}:]"),
-    step("s_skip", "s>s", "few", "skip the first {k} characters", "s[{k}:]"),
-    step("s_repeat", "s>s", "times", "repeat the string {k} times", "s * {k}", "s *= {k}"),
-    step("s_vowels", "s>s", "", "keep only the vowels", "''.join(c for c in s if c in 'aeiouAEIOU')",
-         "''.join(filter(lambda c: c in 'aeiouAEIOU', s))"),
-    step("s_consonants", "s>s", "", "remove the vowels", "''.join(c for c in s if c not in 'aeiouAEIOU')",
-         "''.join(filter(lambda c: c not in 'aeiouAEIOU', s))"),
-    step("s_append", "s>s", "letter", "append {k} to the string", "s + {k}", "s += {k}"),
-    step("s_prepend", "s>s", "letter", "put {k} at the front of the string", "{k} + s"),
-    step("s_len", "s>n", "", "count the characters|find the length of the string", "len(s)"),
-    step("s_count", "s>n", "letter", "count how often {k} occurs", "s.count({k})"),
-    step("s_words", "s>n", "", "count the words", "len(s.split())"),
-    step("s_lengths", "s>xs", "", "list the word lengths", "[len(w) for w in s.split()]"),
+         "list(filter(lambda d: n % d == 0, range(1, n + 1)))",
+         "xs = []\nfor d in range(1, n + 1):\n    if n % d == 0:\n        xs.append(d)", limit=500),
+    step("n_str", "n>s", "", "write it as a string", "str(n)", "f'{n}'", "repr(n)"),
+    step("s_upper", "s>s", "", "convert the string to upper case", "s.upper()", "''.join(map(str.upper, s))",
+         "t = ''\nfor c in s:\n    t += c.upper()"),
+    step("s_lower", "s>s", "", "convert the string to lower case", "s.lower()", "''.join(map(str.lower, s))",
+         "t = ''\nfor c in s:\n    t += c.lower()"),
+    step("s_swap", "s>s", "", "swap upper and lower case", "s.swapcase()", "''.join(map(str.swapcase, s))",
+         "t = ''\nfor c in s:\n    t += c.swapcase()"),
+    step("s_reverse", "s>s", "", "reverse the string", "s[::-1]", "''.join(reversed(s))",
+         "t = ''\nfor c in s:\n    t = c + t"),
+    step("s_sort", "s>s", "", "sort the characters", "''.join(sorted(s))", "t = ''\nfor c in sorted(s):\n    t += c"),
+    letters("s_remove", "letter", "remove every {k}|delete every {k}", "c != {k}", "s.replace({k}, '')"),
+    step("s_replace", "s>s", "letter", "replace every {k} by '-'", "s.replace({k}, '-')", "'-'.join(s.split({k}))",
+         "''.join('-' if c == {k} else c for c in s)"),
+    step("s_first", "s>s", "factor", "keep the first {k} characters", "s[:{k}]", "s[0:{k}]",
+         "''.join(c for i, c in enumerate(s) if i < {k})"),
+    step("s_last", "s>s", "factor", "keep the last {k} characters", "s[-{k}:]", "s[::-1][:{k}][::-1]"),
+    step("s_skip", "s>s", "few", "skip the first {k} characters", "s[{k}:]",
+         "''.join(c for i, c in enumerate(s) if i >= {k})"),
+    shift("s_repeat", "s", "times", "repeat the string {k} times", "*", "{k} * s"),
+    letters("s_vowels", "", "keep only the vowels", "c in 'aeiouAEIOU'"),
+    letters("s_consonants", "", "remove the vowels", "c not in 'aeiouAEIOU'"),
+    shift("s_append", "s", "letter", "append {k} to the string", "+", "''.join([s, {k}])"),
+    step("s_prepend", "s>s", "letter", "put {k} at the front of the string", "{k} + s", "''.join([{k}, s])"),
+    step("s_len", "s>n", "", "count the characters|find the length of the string", "len(s)", "sum(1 for c in s)",
+         "n = 0\nfor c in s:\n    n += 1"),
+    step("s_count", "s>n", "letter", "count how often {k} occurs", "s.count({k})", "sum(c == {k} for c in s)",
+         "len(list(filter(lambda c: c == {k}, s)))", "n = 0\nfor c in s:\n    if c == {k}:\n        n += 1"),
+    step("s_words", "s>n", "", "count the words", "len(s.split())", "n = 0\nfor w in s.split():\n    n += 1"),
+    step("s_lengths", "s>xs", "", "list the word lengths", "[len(w) for w in s.split()]",
+         "list(map(len, s.split()))", "xs = []\nfor w in s.split():\n    xs.append(len(w))"),
 )  # fmt: skip
 
 OPERATIONS: dict[str, Operation] = {operation.id: operation for operation in TABLE}
@@ -180,7 +284,7 @@ def function(id: str) -> tuple[Callable[[Value, Constant], Value], int | None]:
     drift apart. Only the constant text of this file gets here, never a constant's value, an id or a model's text.
     """
     operation = OPERATIONS[id]
-    source = f"lambda {operation.source}, k: {operation.teacher.replace('{k}', 'k')}"
+    source = f"lambda {operation.source}, k: {operation.spellings[0].text.replace('{k}', 'k')}"
     return cast("Callable[[Value, Constant], Value]", eval(source)), operation.limit
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,18 @@ from typing import Any
 from harness.errors import ConfigError, suggest
 from harness.types import Example
 from harness.world.grammar import Pipeline, body, prompt
+from harness.world.operations import TABLE, Form
 from harness.world.pool import pipelines, skew
 
 BASE_LEVELS = {1: 0.55, 2: 0.30, 3: 0.10, 4: 0.05}
-STUDENT_STYLE = 0.7  # share of the eligible lines in the second spelling
+# Of a base student's steps, the shares in its own spelling, in the teacher's, and in any.
+OWN, TEACHERS, ANY = 0.85, 0.1, 0.05
+# How likely a form becomes the own spelling of an operation, by the base student's seed; the teacher's never does.
+STYLES: tuple[dict[Form, float], ...] = (
+    {"functional": 8, "statement": 4, "loop": 1, "expression": 1},
+    {"functional": 1, "statement": 8, "loop": 4, "expression": 1},
+    {"functional": 1, "statement": 4, "loop": 8, "expression": 1},
+)
 VOCABULARY = 512
 SPECIAL = ("<pad>", "<bos>", "<eos>")
 TOKENIZER_PROBLEMS = 4000
@@ -52,12 +61,27 @@ def corpus(n: int, seed: int) -> tuple[Example, ...]:
 
     Only training behaviours occur; easy problems repeat.
     """
-    rng = random.Random(f"style {seed}")
+    own, rng = habits(seed), random.Random(f"style {seed}")
     drawn = pipelines(n, f"corpus {seed}", split="train", level_weights=BASE_LEVELS, operation_weights=skew())
     return tuple(
-        Example(prompt(one), student_body(one, STUDENT_STYLE, rng), level=one.level, origin="pipelines/corpus")
-        for one in drawn
+        Example(prompt(one), styled(one, own, rng), level=one.level, origin="pipelines/corpus") for one in drawn
     )
+
+
+def habits(seed: int) -> dict[str, int]:
+    """Return the own spelling that a base student has for each operation, drawn by its form."""
+    rng, style = random.Random(f"habits {seed}"), STYLES[seed % len(STYLES)]
+    weights = {one.id: [style[way.form] for way in one.spellings[1:]] for one in TABLE}
+    return {id: rng.choices(range(1, len(forms) + 1), forms)[0] for id, forms in weights.items()}
+
+
+def styled(pipeline: Pipeline, own: Mapping[str, int], rng: random.Random) -> str:
+    """Return a solution in the own spellings of a student, in part."""
+    ways = [
+        rng.choices((own[one.operation], 0, rng.randrange(len(one.of.spellings))), (OWN, TEACHERS, ANY))[0]
+        for one in pipeline.steps
+    ]
+    return body(pipeline.steps, ways)
 
 
 def teacher_corpus(n: int, seed: int) -> tuple[Example, ...]:
@@ -66,15 +90,7 @@ def teacher_corpus(n: int, seed: int) -> tuple[Example, ...]:
     Only training behaviours occur.
     """
     drawn = pipelines(n, f"teacher {seed}", split="train")
-    return tuple(
-        Example(prompt(one), student_body(one, 0.0, random.Random()), level=one.level, origin="pipelines/teacher")
-        for one in drawn
-    )
-
-
-def student_body(pipeline: Pipeline, share: float, rng: random.Random) -> str:
-    """Return the reference with a share of its lines in the second spelling."""
-    return body(pipeline.steps, [rng.random() < share for _ in pipeline.steps])
+    return tuple(Example(prompt(one), body(one.steps), level=one.level, origin="pipelines/teacher") for one in drawn)
 
 
 @functools.cache
@@ -90,7 +106,8 @@ def tokenizer_text() -> str:
     rng = random.Random("tokenizer")
     texts: list[str] = []
     for one in pipelines(TOKENIZER_PROBLEMS, "tokenizer", split="train"):
-        texts += [prompt(one), student_body(one, 0.5, rng)]
+        ways = [rng.choice((0, rng.randrange(len(step.of.spellings)))) for step in one.steps]
+        texts += [prompt(one), body(one.steps, ways)]
     made: Any = Tokenizer(BPE())
     made.pre_tokenizer = Sequence(
         [Split(Regex(PRE_TOKENS), "isolated"), ByteLevel(add_prefix_space=False, use_regex=False)]

@@ -126,3 +126,28 @@ def test_no_label_of_a_recipe_with_tests_has_failed_them(name):
     rows: list[Example] = [row for examples in engine.trained for row in examples if row.origin != "score"]
     assert rows and {row.completion for row in rows} == {RIGHT}
     assert {row.rejected for row in rows} <= {WRONG, None}
+
+
+@pytest.mark.parametrize("name", ["iterkd", "lion", "uniform"])
+def test_where_every_new_problem_is_filtered_out_replay_fills_the_pool_and_the_row_says_none_was_kept(name):
+    engine, lab = run(name, repeats, WRONG, right_only)
+    assert "new problems kept" in lab.notes and lab.notes["new problems kept"] == 0
+    assert sum(request.kind == "pose" for request in engine.requests) > len(POOL)
+    pools = [{row.prompt for row in examples} for examples in engine.trained]
+    assert all(prompts <= {one.prompt for one in POOL} for prompts in pools)
+
+
+@pytest.mark.parametrize("name", ["iterkd", "lion", "uniform"])
+def test_a_teacher_that_refuses_to_pose_leaves_none_kept(name):
+    def poses_nothing(request: Any) -> Any:
+        return None if request.kind == "pose" else sound(request)
+
+    _, lab = run(name, poses_nothing, WRONG, right_only)
+    assert lab.notes["new problems kept"] == 0 and lab.notes["cycles without examples"] == 0
+
+
+@pytest.mark.parametrize("name", ["persd", "inpd", "persd-refine", "persd-combine"])
+def test_where_no_attempt_fails_nothing_is_repaired_and_the_row_says_so(name):
+    engine, lab = run(name, sound, RIGHT, right_only)
+    assert not any(request.kind == "refine" for request in engine.requests) and engine.trained == []
+    assert lab.notes["failed attempts |F|"] == 0 and "repaired |R|" in lab.notes

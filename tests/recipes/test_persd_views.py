@@ -77,6 +77,13 @@ def test_mixing_direct_labels_in_adds_them_to_the_same_prompts():
     assert sorted(plain(rows)) == sorted(code("refined") + code("direct"))
 
 
+def test_a_second_direct_label_is_a_row_of_its_own_where_there_is_one():
+    records = [dataclasses.replace(one, second=ATTEMPT if one.place < 3 else "") for one in RECORDS]
+    rows = view(records, Config(labels="direct", ablation=Ablation(two_gold=True)))
+    assert sorted(plain(rows)) == sorted(code("direct") + [(one.problem.prompt, ATTEMPT) for one in RECORDS[:3]])
+    assert view(records, Config()) == view(RECORDS, Config())
+
+
 def scripted(request: Any) -> str:
     return request.problem.prompt + (DIRECT if request.kind == "solve" else REFINED)
 
@@ -96,6 +103,25 @@ def run(cfg: Config, cycles: int = 2, passes: Any = passes, teacher: Any = scrip
 def test_what_the_teacher_sees_can_be_taken_away():
     engine, _, _ = run(Config(ablation=Ablation(own_code=False, feedback=False)))
     assert {(one.direct, one.feedback) for one in engine.asked("refine")} == {("", "")}
+
+
+def test_second_direct_labels_are_drawn_at_a_temperature_and_kept_where_they_pass_and_differ():
+    def drawn(request: Any) -> str:
+        if request.kind == "solve" and request.index == 1:
+            return request.problem.prompt + {"p1": REFINED, "p2": ATTEMPT}.get(request.problem.id, DIRECT)
+        return scripted(request)
+
+    engine, _, _ = run(Config(labels="direct", ablation=Ablation(two_gold=True)), teacher=drawn)
+    assert {one.temperature for one in engine.asked("solve") if one.index == 1} == {0.8}
+    assert [row.origin for row in engine.trained[0] if row.completion != DIRECT] == ["second p1"]  # p2's fails
+    plain_run, _, _ = run(Config(labels="direct"), teacher=drawn)
+    assert {one.index for one in plain_run.asked("solve")} == {0}
+
+
+def test_rows_of_all_kinds_together_stay_within_the_budget_of_examples():
+    cfg = Config(rows="combine", ablation=Ablation(mix_gold=True))
+    engine, _, _ = run(cfg, cycles=1, examples=6)
+    assert len(engine.trained[0]) == 6
 
 
 def test_without_the_filter_failing_repairs_are_labels_too():

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from baselines.preference import VARIANTS, Config, needs, train
+from baselines.pref import VARIANTS, Config, needs, train
 from harness.types import Check, Problem
 from tests.fakes import Scripted, lab_of
 

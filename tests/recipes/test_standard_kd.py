@@ -90,6 +90,7 @@ def test_rows_beyond_the_budget_are_second_answers_before_any_first():
         ("kd-jsd", "jsd", 0.5),
         ("kd-skl", "skew_forward", 0.1),
         ("kd-srkl", "skew_reverse", 0.1),
+        ("kd-tvd", "tvd", None),
     ],
 )
 def test_a_kd_variant_adds_its_divergence_to_the_rows_of_seqkd(name, divergence, parameter):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
+import random
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 
 from harness.codec import answer_from_json, answer_to_json
 from harness.errors import TeacherError
+from harness.sandbox import Program, Sandbox
 from harness.teachers.base import Teacher
 from harness.teachers.oracle import Oracle
 from harness.teachers.requests import (
@@ -30,7 +33,8 @@ from harness.teachers.requests import (
 from harness.types import Check, Problem
 from harness.world import pool
 from harness.world.checks import edits
-from harness.world.grammar import body, parse, render
+from harness.world.grammar import body, indented, parse, render
+from harness.world.grammar import code as code_of
 
 PROBLEMS = pool.draw(80, seed=3, split="train")
 EVEN_ADD = render(parse("pipelines/l_even>l_add:3"), visible=True)
@@ -50,7 +54,7 @@ def outcome(program: str, problem: Problem) -> str:
     try:
         exec(program, space)
         for check in problem.checks:
-            got = space["f"](*check.args)
+            got = space["f"](*copy.deepcopy(check.args))  # a spelling may change its argument
             if (type(got), got) != (type(check.expected), check.expected):
                 return "wrong"
     except (SyntaxError, NameError, TypeError) as err:
@@ -94,6 +98,58 @@ def test_a_logic_fault_is_one_wrong_step_that_the_checks_show() -> None:
     assert all(answer.reason == "no fault possible" for answer in answers if answer.code is None)
 
 
+def test_off_by_one_and_a_wrong_default_for_empty_input_are_among_the_logic_faults() -> None:
+    problem = render(parse("pipelines/l_gt:17>l_len"))
+    codes = {ask(Corrupt(problem, correct(problem), "logic", index)).code or "" for index in range(80)}
+    assert any("x >= 17" in code for code in codes)
+    guarded = [code for code in codes if "if not xs:" in code]
+    assert guarded and all(outcome(code, problem) == "wrong" for code in codes)
+
+
+def test_a_cap_that_takes_its_bound_in_is_no_fault() -> None:
+    problem = render(parse("pipelines/n_cap:9"))
+    program = problem.prompt + "    if n > 9:\n        n = 9\n    return n\n"
+    assert not any(">=" in (ask(Corrupt(problem, program, "logic", index)).code or "") for index in range(40))
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_programs_in_any_spelling_get_faults_of_every_type(fault: Any) -> None:
+    rng = random.Random(0)
+    shown = {"syntax": "SyntaxError", "type": "TypeError", "name": "NameError", "logic": "wrong"}
+    for problem in PROBLEMS:
+        steps = parse(problem.id).steps
+        program = problem.prompt + body(steps, [rng.randrange(len(one.of.spellings)) for one in steps])
+        code = ask(Corrupt(problem, program, fault)).code
+        assert code is not None or fault == "logic"
+        if code is not None and fault != "timeout":
+            assert outcome(code, problem) == shown[fault], code
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("fault", "statuses", "shown"),
+    [
+        ("syntax", {"exception"}, "SyntaxError"),
+        ("name", {"exception"}, "NameError"),
+        ("type", {"exception"}, "TypeError"),
+        ("logic", {"wrong"}, "value"),
+        ("timeout", {"timeout"}, ""),
+    ],
+)
+def test_the_sandbox_gives_each_fault_the_verdict_of_its_type(fault: Any, statuses: set[str], shown: str) -> None:
+    rng = random.Random(1)
+    programs: list[Program] = []
+    for problem in PROBLEMS[:20]:
+        steps = parse(problem.id).steps
+        right = problem.prompt + body(steps, [rng.randrange(len(one.of.spellings)) for one in steps])
+        code = ask(Corrupt(problem, right, fault)).code
+        programs += [Program(code, "f", problem.checks, cpu_s=0.2)] if code is not None else []
+    with Sandbox(workers=1) as box:
+        verdicts = dict(box.judge(programs))
+    assert len(verdicts) >= 15 and {one.status for one in verdicts.values()} == statuses
+    assert all(shown in one.reason for one in verdicts.values())
+
+
 def test_a_fault_keeps_the_spelling_of_the_correct_program() -> None:
     program = EVEN_ADD.prompt + (
         "    evens = list(filter(lambda x: x % 2 == 0, xs))\n"
@@ -128,7 +184,7 @@ def test_repairs_pass() -> None:
     for problem in PROBLEMS:
         steps = parse(problem.id).steps
         for _, edit in list(edits(steps))[::7]:
-            attempt = body(edit, [True] * len(edit), kind=steps[0].of.source)
+            attempt = body(edit, [-1] * len(edit), kind=steps[0].of.source)
             code = ask(Refine(problem, attempt, "")).code
             assert code is not None and outcome(code, problem) == "passed", code
 
@@ -141,6 +197,30 @@ def test_a_repair_changes_only_what_is_wrong() -> None:
     )
     code = ask(Refine(EVEN_ADD, EVEN_ADD.prompt + attempt, "got 4")).code
     assert code == EVEN_ADD.prompt + attempt.replace("x + 4", "x + 3")
+
+
+def test_a_repair_keeps_a_loop_and_mends_its_constant() -> None:
+    attempt = (
+        "    kept = []\n    for x in xs:\n        if x % 2 == 0:\n            kept.append(x)\n"
+        "    for i in range(len(kept)):\n        kept[i] = kept[i] + 4\n    return kept\n"
+    )
+    code = ask(Refine(EVEN_ADD, EVEN_ADD.prompt + attempt, "got 4")).code
+    assert code == EVEN_ADD.prompt + attempt.replace("+ 4", "+ 3")
+
+
+def test_a_wrong_operation_is_repaired_in_the_manner_of_its_line() -> None:
+    attempt = (
+        "    ys = []\n    for x in xs:\n        if x % 2 == 1:\n            ys.append(x)\n"
+        "    return [x + 3 for x in ys]\n"
+    )
+    code = ask(Refine(EVEN_ADD, EVEN_ADD.prompt + attempt, "got []")).code
+    assert code == EVEN_ADD.prompt + attempt.replace("== 1", "== 0")
+
+
+def test_a_statement_that_is_right_stays() -> None:
+    problem = render(parse("pipelines/l_sort>l_append:5"))
+    attempt = "    xs.sort()\n    xs.append(6)\n    return xs\n"
+    assert ask(Refine(problem, attempt, "")).code == problem.prompt + attempt.replace("6", "5")
 
 
 def test_a_repair_puts_steps_in_order_and_drops_what_is_too_much() -> None:
@@ -157,6 +237,37 @@ def test_a_repair_of_nonsense_is_the_reference() -> None:
     assert ask(Refine(EVEN_ADD, "    ((((\n", "")).code == correct(EVEN_ADD)
 
 
+def test_a_loop_never_fills_the_variable_that_it_reads() -> None:
+    attempt = (
+        "    s = ''.join('-' if c == 'e' else c for c in s)\n    n = ''.join('-' if c == 'b' else c for c in s)\n"
+        "    n = 0\n    for c in n:\n        if c == 'd':\n            n += 1\n    return n\n"
+    )
+    problem = render(parse("pipelines/s_replace:e>s_replace:c>s_count:d"))
+    code = ask(Refine(problem, attempt, "")).code
+    assert code is not None and outcome(code, problem) == "passed"
+
+
+def test_a_repair_of_any_names_and_spellings_is_the_right_chain() -> None:
+    rng = random.Random(0)
+    for problem in PROBLEMS:
+        steps = parse(problem.id).steps
+        for _, edit in list(edits(steps))[::5]:
+            written, current = list[str](), steps[0].of.source
+            for one in edit:
+                way, name = rng.randrange(len(one.of.spellings)), rng.choice(["", "xs", "n", "s", "ys", "result"])
+                text, current = code_of(one, way, current, name, returns=False)
+                written.append(text)
+            attempt = indented([*written, f"return {current}"])
+            code = ask(Refine(problem, attempt, "")).code
+            assert code is not None and outcome(code, problem) == "passed", attempt
+
+
+def test_an_expression_whose_value_is_thrown_away_is_no_step() -> None:
+    problem = render(parse("pipelines/s_append:r"))
+    code = ask(Refine(problem, "    ''.join([s, 'r'])\n    return s\n", "")).code
+    assert code is not None and outcome(code, problem) == "passed"
+
+
 def test_a_repair_keeps_no_name_that_hides_a_built_in() -> None:
     attempt = "    sorted = [x for x in xs if x % 2 == 1]\n    return sorted\n"
     problem = render(parse("pipelines/l_even>l_sort"))
@@ -169,7 +280,7 @@ def test_repairs_are_nearer_the_attempt_than_the_direct_answer() -> None:
     for problem in PROBLEMS:
         steps = parse(problem.id).steps
         kind, wrong = next(iter(edits(steps)), ("none", steps))
-        attempt = problem.prompt + body(wrong, [True] * len(wrong), kind=steps[0].of.source)
+        attempt = problem.prompt + body(wrong, [1] * len(wrong), kind=steps[0].of.source)
         code = ask(Refine(problem, attempt, "")).code
         assert code is not None, kind
         gains.append(ratio(attempt, code) - ratio(attempt, correct(problem)))
@@ -229,7 +340,7 @@ def test_uniform_problems_come_at_every_level_without_a_problem_to_start_from() 
 def test_the_reference_gets_full_marks_in_either_spelling() -> None:
     for problem in PROBLEMS:
         steps = parse(problem.id).steps
-        for attempt in (problem.reference, problem.prompt + body(steps, [True] * len(steps))):
+        for attempt in (problem.reference, problem.prompt + body(steps, [1] * len(steps))):
             assert rubric_total(ask(Judge(problem, attempt)).scores) == 6.0
 
 

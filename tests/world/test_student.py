@@ -11,7 +11,7 @@ import pytest
 
 from harness.errors import ConfigError
 from harness.world import pool
-from harness.world.student import SIZES, corpus, create, tokenizer, tokenizer_text
+from harness.world.student import SIZES, corpus, create, teacher_corpus, tokenizer, tokenizer_text
 
 TEXTS = (
     'def f(xs):\n    """Keep 12 of them."""\n    return xs[:12]\n',
@@ -36,7 +36,7 @@ def test_humaneval_prompts_survive_the_tokenizer() -> None:
 
 def test_the_tokenizer_is_the_pinned_one() -> None:
     found = hashlib.sha256(tokenizer_text().encode()).hexdigest()
-    assert found == "577c01c822791c52827daad85673a3a5be1a13dc1c91b539efe48b3e1a986510", (
+    assert found == "a2cb02ace61ee5b35c9c8149ac577127cf2f7dfcd0b45cfd595bdf68a2ebfeed", (
         "the base student changes with it: raise WORLD_VERSION"
     )
 
@@ -61,8 +61,18 @@ def test_the_corpus_is_skewed_to_easy_problems() -> None:
 
 def test_the_corpus_has_a_style_of_its_own() -> None:
     text = "".join(one.completion for one in corpus(1000, seed=0))
-    second, first = text.count("list(filter("), text.count("for x in xs if x")
-    assert 0.6 < second / (second + first) < 0.8
+    own, teachers = text.count("list(filter(lambda x: x"), text.count(" = [x for x in xs if x")
+    assert own > 4 * teachers > 0 and "for x in xs:\n" in text
+
+
+def test_the_base_students_of_other_seeds_have_other_styles() -> None:
+    loops = [sum("append(x" in one.completion for one in corpus(1000, seed)) for seed in range(3)]
+    assert 0 < loops[0] < loops[1] < loops[2]
+
+
+def test_the_teachers_corpus_is_in_the_teachers_spelling() -> None:
+    text = "".join(one.completion for one in teacher_corpus(300, seed=0))
+    assert "lambda" not in text and "append(" not in text and "+=" not in text
 
 
 def test_the_corpus_shows_no_test_prompt() -> None:
