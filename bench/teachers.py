@@ -4,7 +4,7 @@
     python bench/teachers.py --quick     1,000 calls
     python bench/teachers.py --json      one JSON object of the figures
 
-The server runs in a process of its own (tests/teachers/server.py). Overhead is measured with this process and the
+The server runs in a process of its own (bench/stub_server.py). Overhead is measured with this process and the
 server on a core each, where there are two. Top-k caching is measured on a small random model: mass and KL kept.
 """
 
@@ -24,17 +24,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
 
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))
+import stub_server
+from stub_server import KEY, Behaviour, Server, digest
 
-from harness.store.database import Store  # noqa: E402 - a script of the repository
-from harness.store.ledger import Ledger  # noqa: E402
-from harness.teachers.calls import Call  # noqa: E402
-from harness.teachers.openai_api import OpenAIBackend  # noqa: E402
-from harness.teachers.prices import Price  # noqa: E402
-from harness.teachers.purse import Purse  # noqa: E402
-from harness.teachers.settings import Teaching  # noqa: E402
-from tests.teachers.server import KEY, Behaviour, Server, digest  # noqa: E402
+from harness.store.database import Store
+from harness.store.ledger import Ledger
+from harness.teachers.calls import Call
+from harness.teachers.openai_api import OpenAIBackend
+from harness.teachers.prices import Price
+from harness.teachers.purse import Purse
+from harness.teachers.settings import Teaching
 
 PRICE = Price(1.0, 1.0, 1.0, "2026-11-21")
 
@@ -45,8 +44,7 @@ class Stub:
     def __init__(self, **behaviour: Any) -> None:
         self.behaviour = Behaviour(**behaviour)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.teachers.server", "--behaviour", json.dumps(behaviour)],
-            cwd=ROOT,
+            [sys.executable, stub_server.__file__, "--behaviour", json.dumps(behaviour)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -150,39 +148,37 @@ def overhead(count: int, folder: Path) -> dict[str, float]:
     return {"per_wall_s": count / found["wall_s"], "per_cpu_s": count / found["cpu_s"], "right": found["right"]}
 
 
-def top_k(folder: Path) -> dict[str, dict[str, float]]:
+def top_k() -> dict[str, dict[str, float]]:
     """What k kept tokens and a tail retain: probability mass, share of KL(teacher‖student), bytes a label."""
     import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
 
-    from harness.students.engine import load
-    from harness.teachers.logit_cache import distributions, keep
     from harness.training.divergences import forward
-    from tests.fakes import tiny_student
+    from harness.training.logit_cache import keep
 
-    teacher, student = (load(tiny_student(folder / str(seed), seed=seed, lively=True)) for seed in (0, 1))
+    def model(seed: int) -> Any:
+        torch.manual_seed(seed)
+        size: Any = {"hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4}
+        return LlamaForCausalLM(LlamaConfig(vocab_size=259, initializer_range=0.4, **size)).eval()
+
     rng = random.Random(0)
-    texts = [([1, *(rng.randrange(3, 259) for _ in range(20))], [rng.randrange(3, 259) for _ in range(60)])] * 4
-    found: dict[str, dict[str, float]] = {}
+    prompt, completion = [rng.randrange(3, 259) for _ in range(21)], [rng.randrange(3, 259) for _ in range(60)]
 
-    def logp(loaded: Any, prompt: list[int], completion: list[int]) -> torch.Tensor:
+    def logp(network: Any) -> torch.Tensor:
         with torch.inference_mode():
-            out = loaded.model(input_ids=torch.tensor([prompt + completion])).logits[0, len(prompt) - 1 : -1]
-        return out.log_softmax(dim=-1)
+            out = network(input_ids=torch.tensor([prompt + completion])).logits[0, len(prompt) - 1 : -1]
+        return out.log_softmax(dim=-1)  # [T, V]
 
-    whole = [(logp(teacher, *text), logp(student, *text)) for text in texts]
-    full = sum(float(forward(p, q, 0.0).mean()) for p, q in whole)
+    p, q = logp(model(0)), logp(model(1))
+    full = float(forward(p, q, 0.0).mean())
+    found: dict[str, dict[str, float]] = {}
     for k in (8, 16, 64):
-        part, mass = 0.0, 0.0
-        for p, q in whole:
-            kept = keep(p, k)
-            ids = torch.tensor(kept.ids).long()
-            chosen = q.gather(-1, ids)
-            rest = (1 - chosen.exp().sum(dim=-1, keepdim=True)).clamp(min=1e-30).log()
-            ours = torch.cat([torch.tensor(kept.logp), torch.tensor(kept.tail)[:, None]], dim=-1)
-            part += float(forward(ours, torch.cat([chosen, rest], dim=-1), 0.0).mean())
-            mass += kept.mass / len(whole)
-        found[str(k)] = {"mass": mass, "kl_share": part / full, "bytes": 6 * k + 4}
-    assert len(list(distributions(teacher, texts[:1], 8))) == 1
+        kept = keep(p, k)
+        chosen = q.gather(-1, torch.tensor(kept.ids).long())
+        rest = (1 - chosen.exp().sum(dim=-1, keepdim=True)).clamp(min=1e-30).log()
+        ours = torch.cat([torch.tensor(kept.logp), torch.tensor(kept.tail)[:, None]], dim=-1)
+        part = float(forward(ours, torch.cat([chosen, rest], dim=-1), 0.0).mean())
+        found[str(k)] = {"mass": kept.mass, "kl_share": part / full, "bytes": 6 * k + 4}
     return found
 
 
@@ -200,7 +196,7 @@ def main() -> None:
             "count": count,
             "faults": faults(count, options.rate, Path(folder) / "faults"),
             "overhead": overhead(min(count, 3_000), Path(folder) / "overhead"),
-            "top_k": top_k(Path(folder)),
+            "top_k": top_k(),
         }
     if options.json:
         print(json.dumps(figures))

@@ -18,7 +18,7 @@ from harness.plan import Forecast
 from harness.store import steps
 from harness.store.database import Record, Store, is_url
 from harness.store.keys import Json
-from harness.store.ledger import Account, Ledger
+from harness.store.ledger import SUMS, Account, Ledger
 from harness.store.steps import Payload, Step
 from harness.teachers import estimate, probe
 from harness.teachers.model import ModelTeacher, RunStep
@@ -28,14 +28,9 @@ from harness.teachers.requests import FAULTS, Answer, Corrupt, Judge, Pose, Rate
 from harness.teachers.requests import Tests as TestsRequest
 from harness.types import Problem
 
-PROBE = 2  # code version of the probe's step; 2: what is refused
+CENT = 0.01  # US dollars; no call that costs is told as 0.00
 PLAN, TRY = "plan", "try"  # cells of the ledger that are none of a comparison
 BLANK = '    """'  # what a one-line problem is wrapped in
-
-
-def run_name(command: Command) -> str:
-    """Return what the ledger calls a run."""
-    return Path(command.folder()).name
 
 
 def look(command: Command) -> list[str]:
@@ -43,7 +38,7 @@ def look(command: Command) -> list[str]:
 
     Raises ConfigError where one cannot be asked: nothing has been written or spent then.
     """
-    teacher = teacher_of(command.run, asks=True, who=(run_name(command), "probe"))
+    teacher = teacher_of(command.run, asks=True, who=(command.name, "probe"))
     try:
         backends = [
             one.backend
@@ -67,7 +62,7 @@ def probed(store: Store, backend: OpenAIBackend) -> probe.Honours:
     def compute(todo: list[int]) -> Iterator[tuple[int, Payload]]:
         yield todo[0], probe.to_json(probe.probe(backend))
 
-    [record] = steps.run(store, Step("probe", PROBE, backend.identity), [0], compute)
+    [record] = steps.run(store, probe.step(backend), [0], compute)
     return probe.Honours(**record.payload)
 
 
@@ -113,7 +108,8 @@ def money(command: Command, forecasts: Sequence[Forecast], count: int) -> Iterat
 def dollars(found: estimate.Money) -> str:
     if found.unpriced == found.calls:
         return "at no known price"
-    return f"about {found.usd:.2f}, at most {found.most_usd:.2f} USD"
+    about = f"about {found.usd:.2f}" if found.usd >= CENT or not found.usd else "less than 0.01"
+    return f"{about}, at most {max(found.most_usd, CENT if found.most_usd else 0.0):.2f} USD"
 
 
 def basis(known: dict[tuple[str, str], estimate.Size], count: int) -> Iterator[str]:
@@ -134,7 +130,7 @@ def sampled(command: Command, calls: Sequence[estimate.Asked], count: int) -> di
     chosen = estimate.samples(calls, count)
     look(command)
     with Store(run.store, run.artifacts) as store:
-        teacher = teacher_of(run, command.cells[0].recipe, store, who=(run_name(command), PLAN))
+        teacher = teacher_of(run, command.cells[0].recipe, store, who=(command.name, PLAN))
         asked = {one.name: one for one in members(teacher) if isinstance(one, ModelTeacher)}
         answers: list[Answer] = []
         try:
@@ -178,6 +174,8 @@ def attempt(run: Run, text: str, kind: RequestKind, method: str, about: dict[str
 
 def read(answer: Answer) -> Iterator[str]:
     """Yield what was read in an answer."""
+    if logp := answer.logprobs:
+        yield f"log-probs   {sum(logp) / len(logp):.3f} nats a token over {len(logp)} tokens, least {min(logp):.3f}"
     yield f"read        {answer.fault or 'as asked'}{f': {answer.reason}' if answer.reason else ''}"
     if answer.code is not None:
         yield from answer.code.rstrip("\n").split("\n")
@@ -239,7 +237,7 @@ def accounts_of(folder: Path) -> list[Account]:
     if is_url(place) and not artifacts:  # an older run does not say where checkpoints lie, and none are needed here
         artifacts = str(folder / "artifacts")
     with Store(place, artifacts) as store:
-        return Ledger(store).accounts(folder.resolve().name)
+        return Ledger(store).accounts(str(facts.get("name", folder.resolve().name)))
 
 
 def ledger(accounts: Sequence[Account]) -> Iterator[str]:
@@ -252,6 +250,11 @@ def ledger(accounts: Sequence[Account]) -> Iterator[str]:
         yield line(f"{one.cell}", one)
         yield f"  {one.teacher}" + (f", {one.tokens_cached:,} of its tokens cached" if one.tokens_cached else "")
     yield line("all", functools.reduce(joined, accounts))
+    if unpriced := sum(one.unpriced for one in accounts):
+        yield (
+            f"unpriced: {unpriced:,} calls at no known price; what they cost is in no sum. Put the price into a file "
+            "(teacher.prices=FILE) and later runs are priced."
+        )
     lost = sum(one.lost for one in accounts)
     if lost:
         yield (
@@ -262,20 +265,16 @@ def ledger(accounts: Sequence[Account]) -> Iterator[str]:
 
 def line(name: str, one: Account) -> str:
     counts = f"{one.calls:>7,}{one.tries:>7,}{one.lost:>6,}{one.tokens_in:>11,}{one.tokens_out:>9,}"
-    return f"{name[:27]:<28}{counts}{one.usd + one.lost_usd:>10.4f}"
+    return f"{name[:27]:<28}{counts}{paid(one):>10}"
+
+
+def paid(one: Account) -> str:
+    """Return the money of an account; at least that much, or none known, where a price was not known."""
+    usd = one.usd + one.lost_usd
+    if one.unpriced:
+        return f"≥{usd:.4f}" if usd else "unpriced"
+    return f"{usd:.4f}"
 
 
 def joined(one: Account, other: Account) -> Account:
-    return Account(
-        one.run,
-        "",
-        "",
-        one.calls + other.calls,
-        one.tries + other.tries,
-        one.lost + other.lost,
-        one.tokens_in + other.tokens_in,
-        one.tokens_cached + other.tokens_cached,
-        one.tokens_out + other.tokens_out,
-        one.usd + other.usd,
-        one.lost_usd + other.lost_usd,
-    )
+    return Account(one.run, "", "", *(getattr(one, name) + getattr(other, name) for name in SUMS))

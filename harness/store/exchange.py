@@ -15,6 +15,7 @@ from typing import Any
 from harness.errors import StoreError
 from harness.store.database import ROWS, Store, artifacts_of
 from harness.store.keys import text_digest
+from harness.store.ledger import join
 
 FIELDS = ("key", "kind", "payload", "digest", "seconds", "created")
 
@@ -26,6 +27,7 @@ class Moved:
     steps: int  # in the other store
     new: int  # of them, not here before
     artifacts: int  # that they refer to
+    accounts: int = 0  # of the ledger: cells of runs, each at one teacher
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class Cleaned:
 def merge(source: Store, target: Store) -> Moved:
     """Add the steps of one store to another, each after the checkpoints that it refers to; equal keys stay as they are.
 
-    Raises StoreError for a damaged step or checkpoint; what was added before is whole and stays.
+    What was spent on them comes last. Raises StoreError for a damaged step or checkpoint; what was added before is
+    whole and stays.
     """
     steps = new = 0
     artifacts: set[str] = set()
@@ -56,7 +59,7 @@ def merge(source: Store, target: Store) -> Moved:
                     target.artifacts.take(source.artifacts.path(name), name)
                     artifacts.add(name)
         steps, new = steps + len(rows), new + target.take(rows)
-    return Moved(steps, new, len(artifacts))
+    return Moved(steps, new, len(artifacts), join(source, target))
 
 
 def batches(store: Store) -> Iterator[list[dict[str, Any]]]:

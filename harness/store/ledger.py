@@ -2,16 +2,22 @@
 
 A call is written down before it is sent and moves into the sums once its reply has reached the store. What a dead
 process left in flight is counted as lost, at the most that it can have cost. Records never hold a text or a key.
+
+Sums are kept by the store in which they were spent (its *origin*), so that stores can be joined again and again, in any
+order, and nothing is counted twice. A folder that was copied by hand keeps its origin: of two such copies that went on
+apart, a join knows the larger sums only.
 """
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from harness.store.database import CHUNK, Store
+from harness.store.schema import meta_table
 
 metadata = sa.MetaData()
 WHO = ("run", "cell", "teacher")
@@ -24,18 +30,20 @@ open_table = sa.Table(
     sa.Column("usd", sa.Float, nullable=False),  # the most it can cost; once it is answered, what it cost
     sa.Column("answered", sa.Boolean, nullable=False),
 )
-SUMS = ("calls", "tries", "lost", "tokens_in", "tokens_cached", "tokens_out", "usd", "lost_usd")
+SUMS = ("calls", "tries", "lost", "tokens_in", "tokens_cached", "tokens_out", "usd", "lost_usd", "unpriced")
 account_table = sa.Table(
-    "teacher_accounts",
+    "teacher_spending",
     metadata,
-    *(sa.Column(name, sa.String, primary_key=True) for name in WHO),
+    *(sa.Column(name, sa.String, primary_key=True) for name in ("origin", *WHO)),
     *(sa.Column(name, sa.Float if name.endswith("usd") else sa.Integer, nullable=False) for name in SUMS),
 )
+FORMER = "teacher_accounts"  # the table of earlier versions: no origin, no `unpriced`
+ORIGIN = "ledger"  # of the table `meta`: what this store's own sums are marked with
 
 
 @dataclass(frozen=True)
 class Account:
-    """What one cell of one run has spent at one teacher."""
+    """What one cell of one run has spent at one teacher, wherever it was spent."""
 
     run: str
     cell: str
@@ -48,6 +56,7 @@ class Account:
     tokens_out: int = 0
     usd: float = 0.0
     lost_usd: float = 0.0  # the most that lost calls can have cost
+    unpriced: int = 0  # of calls: their price is not known, so `usd` lacks it
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,7 @@ class Entry:
     tokens_cached: int
     tokens_out: int
     usd: float
+    priced: bool = True
 
 
 class Ledger:
@@ -71,13 +81,26 @@ class Ledger:
         with self.database.told(), self.database.writer.begin() as db:
             self.database.alone(db)
             metadata.create_all(db)
+            self.database.add(db, meta_table, [{"name": ORIGIN, "value": uuid.uuid4().hex}])
+            self.origin = str(db.execute(sa.select(meta_table.c.value).where(meta_table.c.name == ORIGIN)).scalar_one())
+            self.adopt(db)
+
+    def adopt(self, db: sa.Connection) -> None:
+        """Take over the sums that an earlier version kept."""
+        if not sa.inspect(db).has_table(FORMER):
+            return
+        former = sa.table(FORMER, *(sa.column(name) for name in (*WHO, *SUMS[:-1])))
+        for row in db.execute(sa.select(former)).mappings().all():
+            self.add(db, (row["run"], row["cell"], row["teacher"]), {name: row[name] for name in SUMS[:-1]})
+        db.execute(sa.text(f"DROP TABLE {FORMER}"))
 
     def reserve(
-        self, who: tuple[str, str, str], wanted: Sequence[tuple[str, float]], cap: float
+        self, who: tuple[str, str, str], wanted: Sequence[Sequence[tuple[str, float]]], cap: float
     ) -> tuple[set[str], bool]:
         """Write down calls (key, most it can cost) that are about to be sent, as far as the run's cap allows.
 
-        Returns the keys that may be sent, and whether waiting for calls in flight may make room for the others.
+        Calls that go together are allowed together or not at all. Returns the keys that may be sent, and whether
+        waiting for calls in flight may make room for the others.
         """
         granted: set[str] = set()
         with self.database.told(), self.database.writer.begin() as db:
@@ -86,16 +109,17 @@ class Ledger:
             spent = self.spent(db, who[0]) if cap else 0.0
             mine: dict[str, object] = {"owner": self.owner, **dict(zip(WHO, who, strict=True)), "answered": False}
             rows: list[dict[str, object]] = []
-            for key, most in wanted:
+            for together in wanted:
+                most = sum(usd for _, usd in together)
                 if not cap or spent + most <= cap:
                     spent += most
-                    granted.add(key)
-                    rows.append({"key": key, "usd": most, **mine})
+                    granted.update(key for key, _ in together)
+                    rows += [{"key": key, "usd": usd, **mine} for key, usd in together]
             if rows:
                 self.drop(db, sorted(granted))  # of a command of this process that was interrupted
                 db.execute(open_table.insert(), rows)
             waiting = sa.select(sa.func.count()).where(open_table.c.run == who[0], open_table.c.answered.is_(False))
-            others = len(granted) < len(wanted) and db.execute(waiting).scalar_one() > 0
+            others = len(granted) < sum(map(len, wanted)) and db.execute(waiting).scalar_one() > 0
         return granted, others
 
     def answered(self, costs: Sequence[tuple[str, float]]) -> None:
@@ -126,6 +150,7 @@ class Ledger:
                     "tokens_cached": sum(one.tokens_cached for one in entries),
                     "tokens_out": sum(one.tokens_out for one in entries),
                     "usd": sum(one.usd for one in entries),
+                    "unpriced": sum(not one.priced for one in entries),
                 },
             )
 
@@ -141,10 +166,32 @@ class Ledger:
         with self.database.told(), self.database.writer.begin() as db:
             self.database.alone(db)
             self.bury(db)
-            query = sa.select(account_table).order_by(*(account_table.c[name] for name in WHO))
+            names = [account_table.c[name] for name in WHO]
+            sums = [sa.func.sum(account_table.c[name]).label(name) for name in SUMS]
+            query = sa.select(*names, *sums).group_by(*names).order_by(*names)
             if run:
                 query = query.where(account_table.c.run == run)
             return [Account(**row) for row in db.execute(query).mappings()]
+
+    def take(self, other: Ledger) -> int:
+        """Add the sums of another store's ledger, those that it took itself as well, and return how many accounts.
+
+        Of one origin's sums the later ones count: sums only grow.
+        """
+        with other.database.told(), other.database.writer.begin() as db:
+            other.database.alone(db)
+            other.bury(db)
+            rows = [dict(row) for row in db.execute(sa.select(account_table)).mappings()]
+        with self.database.told(), self.database.writer.begin() as db:
+            self.database.alone(db)
+            for row in rows:
+                if row["origin"] == self.origin:
+                    continue  # it took them from here
+                self.database.add(db, account_table, [row])
+                where = [account_table.c[name] == row[name] for name in ("origin", *WHO)]
+                later = account_table.c.tries + account_table.c.lost <= row["tries"] + row["lost"]
+                db.execute(account_table.update().where(*where, later).values({name: row[name] for name in SUMS}))
+        return len({tuple(row[name] for name in WHO) for row in rows})
 
     def total(self, run: str) -> float:
         """Return what a run may have cost so far: spent, lost, and in flight at the most that it can cost."""
@@ -174,7 +221,7 @@ class Ledger:
             db.execute(open_table.delete().where(open_table.c.owner == owner))
 
     def add(self, db: sa.Connection, who: tuple[str, str, str], sums: dict[str, float]) -> None:
-        names = dict(zip(WHO, who, strict=True))
+        names = {"origin": self.origin, **dict(zip(WHO, who, strict=True))}
         self.database.add(db, account_table, [{**names, **dict.fromkeys(SUMS, 0)}])
         where = [account_table.c[name] == value for name, value in names.items()]
         db.execute(account_table.update().where(*where).values({k: account_table.c[k] + v for k, v in sums.items()}))
@@ -186,3 +233,10 @@ class Ledger:
                     open_table.c.owner == self.owner, open_table.c.key.in_(keys[start : start + CHUNK])
                 )
             )
+
+
+def join(source: Store, target: Store) -> int:
+    """Add what was spent by the runs of one store to another's ledger, and return how many accounts that are."""
+    with source.database.told(), source.database.reader.connect() as db:
+        kept = any(sa.inspect(db).has_table(name) for name in (account_table.name, FORMER))
+    return Ledger(target).take(Ledger(source)) if kept else 0

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 from harness.store.keys import Json
@@ -26,6 +27,7 @@ class Call:
     stop: tuple[str, ...] = ()
     beyond: int = 0  # asked again because this many tokens had cut the answer
     again: int = 0  # asked again because it had been quarantined
+    logprobs: bool = False  # with the log-probabilities of its tokens
     key: str = ""  # of its step; also the idempotency key
 
     def content(self) -> Json:
@@ -39,6 +41,7 @@ class Call:
             "stop": list(self.stop),
             **({"beyond": self.beyond} if self.beyond else {}),
             **({"again": self.again} if self.again else {}),
+            **({"logprobs": True} if self.logprobs else {}),
         }
 
     @property
@@ -58,20 +61,37 @@ class Reply:
     tokens_out: int
     usd: float
     max_tokens: int  # that the call allowed
-    tries: int = 1  # calls that it took, failed ones included
+    tries: int = 1  # requests that it took, failed ones included; 0: it came with another draw's
     reason: str = ""
     prices: str = ""  # hash of the price table that `usd` rests on; empty: unpriced
     without: tuple[str, ...] = ()  # parameters of the call that the endpoint refused, so that it was answered without
+    logprobs: tuple[float, ...] = ()  # of its tokens, in nats, where the call asked for them and the server has them
 
     def to_json(self) -> dict[str, Json]:
         told = dataclasses.asdict(self)
-        del told["without"]
-        return {**told, **({"without": list(self.without)} if self.without else {})}
+        for name in LISTS:
+            del told[name]
+            if getattr(self, name):
+                told[name] = list(getattr(self, name))
+        return told
+
+
+LISTS = ("without", "logprobs")  # fields of a reply that are mostly empty, and left out of its JSON then
 
 
 def reply_from_json(data: dict[str, Any]) -> Reply:
     """Return the reply that `to_json` wrote."""
-    return dataclasses.replace(Reply(**data), without=tuple(data.get("without", ())))
+    lists: dict[str, Any] = {name: tuple(data.get(name, ())) for name in LISTS}
+    return Reply(**{**data, **lists})
+
+
+def together(calls: Sequence[Call], most: int) -> list[list[int]]:
+    """Return the positions of calls that can be one: draws of the same question, at most so many at a time."""
+    groups: defaultdict[Call | int, list[int]] = defaultdict(list)
+    for place, call in enumerate(calls):
+        drawn = call.temperature > 0 and most > 1
+        groups[replace(call, seed=None, draw=0, key="") if drawn else place].append(place)
+    return [group[start : start + most] for group in groups.values() for start in range(0, len(group), most)]
 
 
 class Backend(Protocol):

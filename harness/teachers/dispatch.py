@@ -9,6 +9,9 @@ What went wrong is told by the exchange as one of five words (`Trouble.kind`), a
     unusable    no call can be answered (key, model, address): the run stops
 
 Quarantined calls are answers without a text; more of them than `TOLERATED` stop the run instead, unrecorded.
+
+Draws of the same question go together, as one exchange. Those that it leaves unanswered, and all of them where it is
+refused, are asked one by one, as is everything after that: the endpoint does not honour `n`.
 """
 
 from __future__ import annotations
@@ -16,12 +19,13 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
-from harness.errors import TeacherError
-from harness.teachers.calls import Call, Reply
+from harness.errors import BudgetError, TeacherError
+from harness.teachers.calls import Call, Reply, together
 from harness.teachers.pace import Pace
 from harness.teachers.purse import Purse
 from harness.teachers.settings import Teaching
@@ -45,18 +49,26 @@ class Trouble(Exception):
 
 @dataclass(frozen=True)
 class Exchanged:
-    """A reply and the headers that came with it."""
+    """The replies, not more than were asked for, and the headers that came with them."""
 
-    reply: Reply
+    replies: list[Reply]
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class Exchange(Protocol):
-    """One try of one call."""
+    """One try of one call, or of several draws of one question."""
 
-    async def __call__(self, call: Call) -> Exchanged:
-        """Return the reply. Raises Trouble."""
+    async def __call__(self, calls: Sequence[Call]) -> Exchanged:
+        """Return the replies. Raises Trouble."""
         ...
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What came of calls that went together."""
+
+    found: list[tuple[int, Reply]]  # with their positions
+    left: Sequence[int] = ()  # positions of those that have to be asked by themselves
 
 
 class Dispatcher:
@@ -73,7 +85,8 @@ class Dispatcher:
         self.looks = 0  # since it went down
         self.row = self.refusals = 0  # failures, calls too many, since the last answer
         self.answered = self.quarantined = 0
-        self.sending: set[asyncio.Task[tuple[int, Reply]]] = set()  # tasks whose call is with the endpoint
+        self.single = settings.several == 1  # whether every draw goes by itself
+        self.sending: set[asyncio.Task[Answered]] = set()  # tasks whose call is with the endpoint
         self.rng = random.Random(time.monotonic_ns())  # jitter only: no result depends on it
 
     def close(self) -> None:
@@ -85,17 +98,18 @@ class Dispatcher:
 
         Raises TeacherError or BudgetError once what is in flight has been answered.
         """
-        waiting = iter(enumerate(calls))
-        running: set[asyncio.Task[tuple[int, Reply]]] = set()
+        waiting = deque(together(calls, 1 if self.single else self.settings.several))
+        running: set[asyncio.Task[Answered]] = set()
         held: list[tuple[int, Reply]] = []
         failure: BaseException | None = None
         try:
             while True:
-                while failure is None and len(running) < self.settings.concurrency:
-                    following = next(waiting, None)
-                    if following is None:
-                        break
-                    running.add(self.loop.create_task(self.one(*following)))
+                while waiting and failure is None and len(running) < self.settings.concurrency:
+                    places = waiting.popleft()
+                    if self.single:
+                        waiting.extendleft([place] for place in reversed(places[1:]))
+                        places = places[:1]
+                    running.add(self.loop.create_task(self.group(places, [calls[place] for place in places])))
                 if not running:
                     break
                 done, running = self.loop.run_until_complete(asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED))
@@ -106,11 +120,14 @@ class Dispatcher:
                     problem = task.exception()
                     if problem is not None:
                         failure = failure or problem
-                    elif task.result()[1].finish == "quarantined":
-                        held.append(task.result())
-                        failure = failure or self.too_many(task.result()[1])
-                    else:
-                        yield task.result()
+                        continue
+                    waiting.extendleft([place] for place in task.result().left)
+                    for place, reply in task.result().found:
+                        if reply.finish == "quarantined":
+                            held.append((place, reply))
+                            failure = failure or self.too_many(reply)
+                        else:
+                            yield place, reply
                 if failure is not None:
                     for task in running - self.sending:
                         task.cancel()
@@ -136,36 +153,49 @@ class Dispatcher:
             "same command again; the refused ones are not recorded."
         )
 
-    async def one(self, position: int, call: Call) -> tuple[int, Reply]:
-        """Get one call answered."""
-        await self.purse.reserve(call)
+    async def group(self, places: Sequence[int], calls: Sequence[Call]) -> Answered:
+        """Get a call answered, or several draws of one question."""
+        try:
+            await self.purse.reserve(calls)
+        except BudgetError:
+            if len(calls) == 1:
+                raise
+            return Answered([], places)  # there may be room for fewer
         tries = failures = 0
         seen = -1  # answers of others when this call failed last
         while True:
             tries += 1
             try:
-                reply = replace(await self.passage(call), tries=tries)
-                break
+                return self.settled(places, calls, await self.passage(calls), tries)
             except Trouble as trouble:
                 if trouble.kind == "unusable":
-                    self.purse.given_up(call, tries)
+                    self.purse.given_up(calls, tries)
                     raise TeacherError(trouble.text) from None
                 self.bear(trouble)
                 if trouble.kind == "broken" and self.answered > seen:
                     failures, seen = failures + 1, self.answered
                 if trouble.kind == "rejected" or failures >= self.settings.tries:
                     text = f"{trouble.text} ({tries} tries)" if tries > 1 else trouble.text
-                    reply = Reply("", "quarantined", 0, 0, 0, 0.0, call.max_tokens, tries, text)
-                    break
+                    refusal = Reply("", "quarantined", 0, 0, 0, 0.0, calls[0].max_tokens, reason=text)
+                    return self.settled(places, calls, [refusal] if len(calls) == 1 else [], tries)
                 if trouble.kind == "broken":
                     await asyncio.sleep(self.backoff(failures))
                 elif trouble.kind == "limited":
                     await asyncio.sleep(trouble.wait_s or 0.0)
             except TeacherError:
-                self.purse.given_up(call, tries)
+                self.purse.given_up(calls, tries)
                 raise
-        self.purse.answered(call, reply)
-        return position, reply
+
+    def settled(self, places: Sequence[int], calls: Sequence[Call], replies: Sequence[Reply], tries: int) -> Answered:
+        """Account for the replies; calls without one have to be asked by themselves."""
+        count = len(replies)
+        if count < len(calls):
+            self.single = True
+            self.purse.given_up(calls[count:], 0 if count else tries)
+        told = [replace(reply, tries=0 if at else tries) for at, reply in enumerate(replies)]
+        for call, reply in zip(calls, told, strict=False):
+            self.purse.answered(call, reply)
+        return Answered(list(zip(places, told, strict=False)), places[count:])
 
     def bear(self, trouble: Trouble) -> None:
         """Raise TeacherError where an endpoint refuses calls for longer than the user has patience."""
@@ -182,27 +212,28 @@ class Dispatcher:
     def down(self) -> bool:
         return self.down_since is not None
 
-    async def passage(self, call: Call) -> Reply:
-        """Try a call once, when its turn has come and the endpoint is there."""
+    async def passage(self, calls: Sequence[Call]) -> list[Reply]:
+        """Try once, when the turn has come and the endpoint is there."""
         if self.down():
             async with self.door:
                 if self.down():  # nobody before us found it back
                     await self.look()
-                    return await self.attempt(call)
+                    return await self.attempt(calls)
         loop = asyncio.get_running_loop()
-        turn = self.pace.slot(call.most_tokens_in // 4 + call.max_tokens // 2, loop.time())
+        tokens = calls[0].most_tokens_in // 4 + len(calls) * calls[0].max_tokens // 2
+        turn = self.pace.slot(tokens, loop.time())
         while (now := loop.time()) < (turn := max(turn, self.pace.paused_until)):
             await asyncio.sleep(turn - now)
-        return await self.attempt(call)
+        return await self.attempt(calls)
 
-    async def attempt(self, call: Call) -> Reply:
+    async def attempt(self, calls: Sequence[Call]) -> list[Reply]:
         """Make one exchange and draw the conclusions that concern every call."""
         task = asyncio.current_task()
-        self.sending.add(task)  # type: ignore[arg-type] - `one` is the only task that comes here
+        self.sending.add(task)  # type: ignore[arg-type] - `group` is the only task that comes here
         now = asyncio.get_running_loop().time
         try:
             async with asyncio.timeout(self.settings.timeout_s):
-                found = await self.exchange(call)
+                found = await self.exchange(calls)
         except TimeoutError:
             trouble = Trouble("broken", f"no answer within teacher.timeout_s={self.settings.timeout_s:g} s")
             self.failed(trouble, now())
@@ -216,7 +247,7 @@ class Dispatcher:
         self.refusals, self.limited_since = 0, None
         self.answered += 1
         self.pace.answered(found.headers, now())
-        return found.reply
+        return found.replies
 
     def failed(self, trouble: Trouble, now: float) -> None:
         """Pause everybody where the trouble is not this call's alone."""
@@ -252,7 +283,8 @@ class Dispatcher:
         rest = self.settings.patience_s - away + 0.01
         await asyncio.sleep(min(self.backoff(self.looks), rest))
         if self.reached:  # something is there: is it only this call that fails?
-            self.purse.extra(await self.attempt(self.canary))
+            [reply] = await self.attempt([self.canary])
+            self.purse.extra(reply)
 
     def backoff(self, failures: int) -> float:
         """Return the pause after so many failures in a row, in seconds."""

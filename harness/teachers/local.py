@@ -55,6 +55,11 @@ class LocalBackend:
                 f"teacher.quantised={settings.quantised}: quantised weights need teacher.device=cuda. Say "
                 "teacher.quantised=no."
             )
+        if settings.logprobs:
+            raise ConfigError(
+                "teacher.logprobs=true: a local model answers with texts alone. Recipes that learn from its whole "
+                "distributions read them anyway (logits=); leave teacher.logprobs out."
+            )
         if settings.style == "chat" and not has_template(self.folder):
             raise ConfigError(
                 f"teacher=local:{settings.model}: its tokenizer has no chat template. Say teacher.style=completion."

@@ -59,8 +59,11 @@ class ModelTeacher:
 
     version = 1
 
-    def __init__(self, settings: Teaching, prompts: Prompts, backend: Backend, stops: Sequence[str] = ()) -> None:
+    def __init__(
+        self, settings: Teaching, prompts: Prompts, backend: Backend, stops: Sequence[str] = (), *, draws: bool = True
+    ) -> None:
         self.settings, self.prompts, self.backend = settings, prompts, backend
+        self.draws = draws  # False: a probe found that every draw of a question is the same, so each is asked once
         self.stops = tuple(stops) if settings.style == "completion" else ()
         self.name = settings.label
 
@@ -82,15 +85,16 @@ class ModelTeacher:
         messages = template.render({**fields(request), "style": self.settings.style})
         temperature = warmth(request) if attempt == 0 else max(DRAWING, warmth(request))
         draw = request.index * (self.settings.parse_retries + 1) + attempt
-        drawn = int(digest([seed, draw])[:7], 16) if temperature > 0 else None
+        drawn = temperature > 0 and self.draws
         return Call(
             messages,
             temperature,
             self.settings.top_p if temperature > 0 else 1.0,
-            drawn,
-            draw if temperature > 0 else 0,
+            int(digest([seed, draw])[:7], 16) if drawn else None,
+            draw if drawn else 0,
             self.settings.max_tokens,
             self.stops if isinstance(request, Solve) else (),
+            logprobs=self.settings.logprobs,
         )
 
     def read(self, request: Request, replies: Sequence[Reply]) -> Answer:
@@ -121,6 +125,8 @@ class ModelTeacher:
             fault=fault,
             calls=len(replies),
             without=tuple(name for one in replies for name in one.without),
+            logprobs=reply.logprobs,
+            unpriced=sum(not one.prices for one in replies) if self.backend.identity["backend"] == "openai" else 0,
         )
 
     def answer(self, requests: Sequence[Request], seed: int) -> Iterator[tuple[int, Answer]]:
@@ -167,7 +173,7 @@ class ModelTeacher:
         talk.beyond = talk.again = 0
         talk.replies.append(reply)
         fault = self.read(talk.request, talk.replies).fault
-        talk.done = fault != "unparsed" or len(talk.replies) > self.settings.parse_retries
+        talk.done = fault != "unparsed" or len(talk.replies) > self.settings.parse_retries or not self.draws
 
 
 def warmth(request: Request) -> float:

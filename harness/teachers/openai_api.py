@@ -6,6 +6,7 @@ in the client alone, and is taken out of whatever text a server sends back.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import json
 import os
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from harness.errors import ConfigError
-from harness.store.keys import Json
+from harness.store.keys import Json, digest
 from harness.teachers.calls import Call, Finish, Reply
 from harness.teachers.dispatch import Dispatcher, Exchanged, Trouble
 from harness.teachers.pace import Pace, retry_after
@@ -32,6 +33,8 @@ FINISH: dict[str, Finish] = {"stop": "stop", "length": "length", "content_filter
 REFUSALS = 7  # of one call, each naming another of its parameters
 NO_KEY = "none"  # the client wants one; servers of one's own do not
 CONNECT_S = 10.0
+NOBODY = ("ClientConnector", "ConnectionTimeout", "Proxy", "UrlClient", "UnsupportedProtocol")  # in errors' names
+STALE = "ClientConnectionResetError"  # of a kept connection that the server had closed: nothing was sent
 FILTERED: dict[str, Any] = {
     "choices": [{"message": {"content": ""}, "text": "", "finish_reason": "content_filter"}],
     "usage": {"prompt_tokens": 0, "completion_tokens": 0},
@@ -89,47 +92,56 @@ class OpenAIBackend:
 
     def call(self, call: Call, **more: Any) -> tuple[Mapping[str, str], dict[str, Any]]:
         """Make one call with further parameters, once, and return headers and body. Raises Trouble."""
-        headers, body, _ = self.opened().loop.run_until_complete(self.post(call, more))
-        self.purse.extra(self.read(call, body))
+        headers, body, _ = self.opened().loop.run_until_complete(self.post(call, call.key, more))
+        for reply in self.read([call] * max(1, len(body["choices"])), body):
+            self.purse.extra(reply)
         return headers, body
 
-    async def exchange(self, call: Call) -> Exchanged:
-        """Make one try of one call. Raises Trouble."""
-        headers, body, without = await self.post(call, {})
+    async def exchange(self, calls: Sequence[Call]) -> Exchanged:
+        """Make one try of one call, or of several draws of one question by the first one's seed. Raises Trouble."""
+        key = calls[0].key if len(calls) == 1 else digest([call.key for call in calls])
+        headers, body, without = await self.post(calls[0], key, {"n": len(calls)} if len(calls) > 1 else {})
         try:
-            reply = replace(self.read(call, body), without=without)
+            replies = [replace(reply, without=without) for reply in self.read(calls, body)]
         except (KeyError, TypeError, ValueError, IndexError) as err:
             shown = self.redact(json.dumps(body))[:200]
             raise Trouble("broken", f"the answer is not of the protocol's form ({err!r}): {shown}") from None
-        return Exchanged(reply, headers)
+        return Exchanged(replies, headers)
 
-    async def post(self, call: Call, more: dict[str, Any]) -> tuple[Mapping[str, str], dict[str, Any], tuple[str, ...]]:
+    async def post(
+        self, call: Call, key: str, more: dict[str, Any]
+    ) -> tuple[Mapping[str, str], dict[str, Any], tuple[str, ...]]:
         """Send a call and return headers, body, and what it went without: parameters that the model refuses."""
         import openai
+        from httpx2 import Response  # of the client's own dependency
 
         assert self.client is not None
         chat = self.settings.style == "chat"
-        create = cast("Any", self.client.chat.completions if chat else self.client.completions).with_raw_response.create
+        where = "/chat/completions" if chat else "/completions"
         for _ in range(REFUSALS + 1):
             given: dict[str, Any] = {"max_tokens": call.max_tokens, "temperature": call.temperature, "seed": call.seed}
-            given |= {"top_p": call.top_p if call.top_p < 1 else None, "stop": list(call.stop) or None} | more
+            given |= {"top_p": call.top_p if call.top_p < 1 else None, "stop": list(call.stop) or None}
+            given |= {"logprobs": (True if chat else 1) if call.logprobs else None} | more
             wanted = {name: value for name, value in given.items() if value is not None}
             without = tuple(name for name in wanted if name in self.dropped)
             body = {"model": self.settings.model, **prompt_of(call, chat=chat)}
             for name in [name for name in wanted if name not in without]:
                 body[self.limit_name if name == "max_tokens" else name] = wanted[name]
-            headers = {"Idempotency-Key": call.key} if call.key else {}
+            headers = {"Idempotency-Key": key} if key else {}
             try:
-                raw = await create(**body, extra_headers=headers)
-                return raw.headers, parsed(raw.content), without
+                # `chat.completions.create` checks every field against its types, for a third of a call's CPU time
+                raw = await self.client.post(where, cast_to=Response, body=body, options={"headers": headers})
+                return raw.headers, parsed(raw.content), tuple(name for name in without if name != "n")
             except openai.APIError as err:
                 if getattr(err, "code", None) == "content_filter":
                     return {}, FILTERED, without
-                if not self.adapts(err, body):
+                if any(type(one).__name__ == STALE for one in causes_of(err)):
+                    await asyncio.sleep(0)  # the client learns which others are closed
+                elif not self.adapts(err, body):
                     raise self.trouble(err) from None
             except ValueError as err:
                 raise Trouble("broken", f"the answer is not JSON ({err})") from None
-        raise Trouble("rejected", "the endpoint refuses one parameter after another")
+        raise Trouble("broken", "the endpoint refuses one parameter after another, or closes every connection")
 
     def adapts(self, err: openai.APIError, body: dict[str, Any]) -> bool:
         """Tell whether a refusal names a parameter of the body that can be given by another name, or left out."""
@@ -151,32 +163,48 @@ class OpenAIBackend:
         self.dropped.update(found)
         return bool(found)
 
-    def read(self, call: Call, body: dict[str, Any]) -> Reply:
-        """Return the reply that a body holds."""
-        choice = body["choices"][0]
-        text = (choice["message"].get("content") if self.settings.style == "chat" else choice["text"]) or ""
-        if not isinstance(text, str):
-            raise TypeError(f"the text is a {type(text).__name__}")
-        finish = FINISH.get(choice.get("finish_reason") or "stop", "stop")
-        shown = text if self.key == NO_KEY else text.replace(self.key, "***")  # an endpoint may echo what it was sent
-        return self.priced(call, shown, finish, body.get("usage"))
-
-    def priced(self, call: Call, text: str, finish: Finish, usage: dict[str, Any] | None) -> Reply:
-        """Return a reply with its tokens and money; where the server does not tell them, at the most it can be."""
-        price = self.purse.price
-        if usage and isinstance(usage.get("prompt_tokens"), int):
-            tokens_in, tokens_out = int(usage["prompt_tokens"]), int(usage.get("completion_tokens") or 0)
-            cached = int((usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0)
-            usd = price.usd(tokens_in, cached, tokens_out) if price else 0.0
-            reason = ""
-        else:
-            tokens_in, tokens_out, cached = -(-call.most_tokens_in // 4), -(-len(text.encode()) // 4), 0
-            usd, reason = (
-                self.purse.most(call),
-                "the server told no usage: tokens are a guess, money the most it can be",
+    def read(self, calls: Sequence[Call], body: dict[str, Any]) -> list[Reply]:
+        """Return the replies that a body holds; the first one bears the tokens of the prompt, which went once."""
+        chat = self.settings.style == "chat"
+        choices = body["choices"][: len(calls)]
+        texts = [choice["message"].get("content") if chat else choice["text"] for choice in choices]
+        texts = [text or "" for text in texts]
+        if wrong := [text for text in texts if not isinstance(text, str)]:
+            raise TypeError(f"the text is a {type(wrong[0]).__name__}")
+        if not choices:
+            raise IndexError("no choices")
+        if self.key != NO_KEY:  # an endpoint may echo what it was sent
+            texts = [text.replace(self.key, "***") for text in texts]
+        replies = self.priced(calls, texts, body.get("usage"))
+        return [
+            replace(
+                reply,
+                finish=FINISH.get(choice.get("finish_reason") or "stop", "stop"),
+                logprobs=logprobs_of(choice) if calls[0].logprobs else (),
             )
-        known = price.hash if price else ""
-        return Reply(text, finish, tokens_in, cached, tokens_out, usd, call.max_tokens, 1, reason, known)
+            for reply, choice in zip(replies, choices, strict=True)
+        ]
+
+    def priced(self, calls: Sequence[Call], texts: Sequence[str], usage: dict[str, Any] | None) -> list[Reply]:
+        """Return replies with their tokens and money; where the server does not tell them, at the most it can be."""
+        price, told = self.purse.price, bool(usage and isinstance(usage.get("prompt_tokens"), int))
+        if usage and told:
+            tokens_in, reason = int(usage["prompt_tokens"]), ""
+            cached = int((usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0)
+            out = shares(int(usage.get("completion_tokens") or 0), [len(text) for text in texts])
+        else:
+            tokens_in, cached = -(-calls[0].most_tokens_in // 4), 0
+            out = [-(-len(text.encode()) // 4) for text in texts]
+            reason = "the server told no usage: tokens are a guess, money the most it can be"
+        replies: list[Reply] = []
+        for at, (text, tokens) in enumerate(zip(texts, out, strict=True)):
+            given, spared = (0, 0) if at else (tokens_in, cached)
+            usd = self.purse.most(calls[at], first=at == 0)
+            if told:
+                usd = price.usd(given, spared, tokens) if price else 0.0
+            known = price.hash if price else ""
+            replies.append(Reply(text, "stop", given, spared, tokens, usd, calls[at].max_tokens, 1, reason, known))
+        return replies
 
     def trouble(self, err: openai.APIError) -> Trouble:
         """Say what an error of the client means for the call and for all calls."""
@@ -184,12 +212,11 @@ class OpenAIBackend:
 
         if isinstance(err, openai.APIStatusError):
             return self.trouble_of_status(err)
-        cause = type(err.__cause__).__name__
-        text = self.redact(f"{cause if err.__cause__ else type(err).__name__}: {err.__cause__ or err.message}")
-        if isinstance(err, openai.APIConnectionError):
-            away = cause.startswith("Connect") or "ProxyError" in cause or "UnsupportedProtocol" in cause
-            return Trouble("down" if away else "broken", text)
-        return Trouble("broken", text)
+        causes = causes_of(err)
+        telling = next((one for one in reversed(causes[1:]) if str(one)), err)
+        name, said = type(telling).__name__, err.message if telling is err else telling
+        away = any(word in type(one).__name__ for one in causes for word in NOBODY)
+        return Trouble("down" if away else "broken", self.redact(f"{name}: {said}"))
 
     def trouble_of_status(self, err: openai.APIStatusError) -> Trouble:
         status, headers = err.status_code, err.response.headers
@@ -218,6 +245,31 @@ class OpenAIBackend:
         if self.key != NO_KEY:
             text = text.replace(self.key, "***")
         return KEY_LIKE.sub("***", text) if "-" in text and self.key != NO_KEY else text
+
+
+def causes_of(err: BaseException) -> list[BaseException]:
+    """Return an error and what it wraps, the innermost last."""
+    found = [err]
+    while found[-1].__cause__ is not None:
+        found.append(found[-1].__cause__)
+    return found
+
+
+def shares(whole: int, weights: Sequence[int]) -> list[int]:
+    """Divide a number in proportion to weights; the parts add up to it."""
+    total, before, parts = sum(weights), 0, list[int]()
+    for at in range(len(weights)):
+        upto = round(whole * sum(weights[: at + 1]) / total) if total else whole
+        parts.append(upto - before)
+        before = upto
+    return parts
+
+
+def logprobs_of(choice: dict[str, Any]) -> tuple[float, ...]:
+    """Return the log-probabilities of an answer's tokens, in either style; none where the server has none."""
+    held = choice.get("logprobs") or {}
+    listed = [one["logprob"] for one in held.get("content") or ()] or held.get("token_logprobs") or ()
+    return tuple(float(one) for one in listed if one is not None)
 
 
 def prompt_of(call: Call, *, chat: bool) -> dict[str, Any]:
@@ -266,4 +318,5 @@ def connect(settings: Teaching, key: str) -> openai.AsyncOpenAI:
         base_url=settings.base_url,
         max_retries=0,
         timeout=openai.Timeout(settings.timeout_s, connect=min(CONNECT_S, settings.timeout_s)),
+        http_client=openai.DefaultAioHttpClient(),  # twice the calls a CPU second; see docs/performance.md
     )

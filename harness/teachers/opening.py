@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from harness.errors import ConfigError
+from harness.store.database import Store
 from harness.store.ledger import Ledger
+from harness.teachers import probe
 from harness.teachers.base import Teacher
 from harness.teachers.calls import Backend
 from harness.teachers.composed import Composed
@@ -31,6 +34,7 @@ class Terms:
     beside: Path | None = None  # the folder of that module
     stops: tuple[str, ...] = ()  # where a continuation of a prompt ends
     ledger: Ledger | None = None
+    store: Store | None = None  # where a probe's findings lie
     run: str = ""  # for the ledger
     cell: str = ""
     cap_usd: float = 0.0  # of the run; 0: none
@@ -63,11 +67,21 @@ def open_one(settings: Teaching, terms: Terms, kind: str = "") -> Teacher:
             return ReplayedOracle(recording)
         original = replace(original, prompts=settings.prompts or original.prompts)
         inner = backend_of(original, replace(terms, asks=False))
-        return ModelTeacher(
-            original, prompts_of(original, terms), ReplayBackend(recording, inner.identity), terms.stops
-        )
-    made = LocalTeacher if settings.name == "local" else ModelTeacher
-    return made(settings, prompts_of(settings, terms), backend_of(settings, terms), terms.stops)
+        backend = ReplayBackend(recording, inner.identity)
+        found = recording.payload(probe.step(backend).key(0))
+        recording.close()  # opened again by the first answer: who only looks leaves nothing open
+        return ModelTeacher(original, prompts_of(original, terms), backend, terms.stops, draws=draws(found))
+    backend, prompts = backend_of(settings, terms), prompts_of(settings, terms)
+    if settings.name == "local":
+        return LocalTeacher(settings, prompts, backend, terms.stops)
+    key = probe.step(backend).key(0)
+    record = terms.store.get([key]).get(key) if terms.store is not None else None
+    return ModelTeacher(settings, prompts, backend, terms.stops, draws=draws(record.payload if record else None))
+
+
+def draws(probed: Mapping[str, Any] | None) -> bool:
+    """Tell from a probe's findings whether two draws of a question can differ; they can where nobody has probed."""
+    return probed is None or bool(probed["draws"])
 
 
 def prompts_of(settings: Teaching, terms: Terms) -> Prompts:

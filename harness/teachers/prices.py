@@ -99,6 +99,8 @@ def read_price(entry: Any, where: str, problems: list[str]) -> Price | None:
             )
     numbers = {"in": fields.get("in"), "out": fields.get("out"), "cached": fields.get("cached", fields.get("in"))}
     for key, value in numbers.items():
+        if key == "cached" and key not in fields:
+            continue  # told as `in`
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
             problems.append(f"{where}: {key} is {value!r}, expected US dollars per million tokens, 0 or more.")
     as_of = fields.get("as_of")

@@ -12,9 +12,12 @@ from typing import Any, cast
 
 from harness.errors import ConfigError, suggest
 from harness.store.keys import Json
+from harness.store.steps import Step
+from harness.teachers.calls import Backend
 from harness.teachers.dispatch import Trouble
 from harness.teachers.openai_api import CANARY, OpenAIBackend
 
+PROBE = 2  # code version of its step; 2: what is refused
 RANDOM = replace(CANARY, messages=(("user", "Write one random sentence about a random animal."),), temperature=1.0)
 STOPPED = "ea"  # stands in the canary's answer
 REFUSED = {
@@ -51,6 +54,11 @@ class Honours:
             lines.append("tells no tokens: they are guessed, and money is counted at the most it can be")
         lines.append(f"limits {self.limits}" if self.limits else "states no limits")
         return lines
+
+
+def step(backend: Backend) -> Step:
+    """Return the step under which a probe's findings are recorded; they are its only item, 0."""
+    return Step("probe", PROBE, backend.identity)
 
 
 def look(backend: OpenAIBackend) -> None:
@@ -117,7 +125,8 @@ def probe(backend: OpenAIBackend) -> Honours:
             refuses=[name for name in REFUSED if name in backend.dropped],
         )
     except Trouble as trouble:
-        raise ConfigError(f"teacher.base_url={backend.settings.base_url}: {trouble.text}") from None
+        where = "" if trouble.kind == "unusable" else f"teacher.base_url={backend.settings.base_url}: "
+        raise ConfigError(f"{where}{trouble.text}") from None
     except (KeyError, IndexError, TypeError, AttributeError) as err:
         raise ConfigError(
             f"teacher.base_url={backend.settings.base_url}: it answers in another form than OpenAI's protocol has "

@@ -19,10 +19,9 @@ POLL_S = 0.05  # how often a call that does not fit under the cap looks for room
 
 @dataclass
 class Wish:
-    """A call that waits to be written down."""
+    """Calls that wait to be written down, and go together."""
 
-    key: str
-    usd: float
+    rows: list[tuple[str, float]]  # key, and the most that it can cost
     granted: asyncio.Future[None]
 
 
@@ -42,15 +41,19 @@ class Purse:
         self.open: dict[str, Entry] = {}  # answered, not yet in the store
         self.writer: asyncio.Task[None] | None = None
 
-    def most(self, call: Call) -> float:
-        """Return the most that a call can cost."""
-        return self.price.usd(call.most_tokens_in, 0, call.max_tokens) if self.price else 0.0
+    def most(self, call: Call, *, first: bool = True) -> float:
+        """Return the most that a call can cost; a further draw of the same call does not pay the prompt again."""
+        return self.price.usd(call.most_tokens_in if first else 0, 0, call.max_tokens) if self.price else 0.0
 
-    async def reserve(self, call: Call) -> None:
-        """Return once the call is written down as in flight. Raises BudgetError where the cap leaves no room for it."""
+    async def reserve(self, calls: Sequence[Call]) -> None:
+        """Return once calls that go together are written down as in flight.
+
+        Raises BudgetError where the cap leaves no room for them.
+        """
         if self.ledger is None:
             return
-        wish = Wish(call.key, self.most(call), asyncio.get_running_loop().create_future())
+        rows = [(call.key, self.most(call, first=call is calls[0])) for call in calls]
+        wish = Wish(rows, asyncio.get_running_loop().create_future())
         self.wishes.append(wish)
         if self.writer is None or self.writer.done():
             self.writer = asyncio.create_task(self.write())
@@ -69,14 +72,14 @@ class Purse:
                     if not wish.granted.done():
                         wish.granted.set_exception(err if isinstance(err, Exception) else TeacherError("interrupted"))
                 raise
-            left = [wish for wish in wishes if wish.key not in granted and not wish.granted.done()]
+            left = [wish for wish in wishes if wish.rows[0][0] not in granted and not wish.granted.done()]
             for wish in wishes:
-                if wish.key in granted and not wish.granted.done():
+                if wish.rows[0][0] in granted and not wish.granted.done():
                     wish.granted.set_result(None)
             if left and not others and not self.costs:
                 spent = await loop.run_in_executor(None, self.ledger.total, self.who[0])
                 for wish in left:
-                    wish.granted.set_exception(self.exhausted(spent, wish.usd))
+                    wish.granted.set_exception(self.exhausted(spent, sum(usd for _, usd in wish.rows)))
             elif left:
                 self.wishes += left
                 await asyncio.sleep(POLL_S)
@@ -88,7 +91,7 @@ class Purse:
     def commit(self, wishes: Sequence[Wish]) -> tuple[set[str], bool]:
         assert self.ledger is not None
         self.flush()
-        return self.ledger.reserve(self.who, [(wish.key, wish.usd) for wish in wishes], self.cap)
+        return self.ledger.reserve(self.who, [wish.rows for wish in wishes], self.cap)
 
     def flush(self) -> None:
         """Tell the ledger what answered calls did cost."""
@@ -107,9 +110,7 @@ class Purse:
         """Note what a call did cost."""
         if self.ledger is not None:
             self.costs.append((call.key, reply.usd))
-            self.open[call.key] = Entry(
-                call.key, reply.tries, reply.tokens_in, reply.tokens_cached, reply.tokens_out, reply.usd
-            )
+            self.open[call.key] = entry_of(call.key, reply)
 
     def committed(self, keys: Sequence[str]) -> None:
         """Be told that replies have reached the store."""
@@ -119,10 +120,15 @@ class Purse:
     def extra(self, reply: Reply) -> None:
         """Count a reply that no request asked for."""
         if self.ledger is not None:
-            entry = Entry("", 1, reply.tokens_in, reply.tokens_cached, reply.tokens_out, reply.usd)
-            self.ledger.settle(self.who, [entry])
+            self.ledger.settle(self.who, [entry_of("", reply)])
 
-    def given_up(self, call: Call, tries: int) -> None:
-        """Take a call out of flight that got no answer."""
+    def given_up(self, calls: Sequence[Call], tries: int) -> None:
+        """Take calls out of flight that got no answer."""
         if self.ledger is not None:
-            self.ledger.give_up(self.who, [call.key], tries)
+            self.ledger.give_up(self.who, [call.key for call in calls], tries)
+
+
+def entry_of(key: str, reply: Reply) -> Entry:
+    """Return what a reply adds to the account; a quarantined one cost nothing that a price would tell."""
+    priced = bool(reply.prices) or reply.finish == "quarantined"
+    return Entry(key, reply.tries, reply.tokens_in, reply.tokens_cached, reply.tokens_out, reply.usd, priced=priced)

@@ -46,6 +46,7 @@ class Recording:
     def close(self) -> None:
         if self.store is not None:
             self.store.close()
+            self.store = None
 
 
 def read_run(name: str) -> tuple[Recording, Teaching]:

@@ -152,13 +152,17 @@ class Answer:
     fault: str = ""  # of a language model: unparsed, truncated, refused, quarantined
     calls: int = 1  # that the answer took: more where an unreadable one was drawn again
     without: tuple[str, ...] = ()  # parameters that an endpoint refused, once for every call that went without
+    logprobs: tuple[float, ...] = ()  # of its tokens, in nats, with teacher.logprobs=true where the endpoint has them
+    unpriced: int = 0  # of its calls: at no known price, so `usd` lacks them
 
     @property
     def notes(self) -> dict[str, int]:
         """Return what is counted beside the table: an answer's fault, and calls that went without a parameter."""
         faults = {f"teacher answers {self.fault}": 1} if self.fault else {}
+        unpriced = {"teacher calls at no known price, counted as 0 usd": self.unpriced} if self.unpriced else {}
         return {
             **faults,
+            **unpriced,
             **Counter(f"teacher calls without {name}, which the endpoint refuses" for name in self.without),
         }
 

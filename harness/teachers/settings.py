@@ -29,6 +29,8 @@ class Teaching:
     style: Style = "chat"  # completion: for base models and servers without a chat template
     max_tokens: int = 1024  # of an answer; raised, it asks again only for answers that were cut
     top_p: float = 1.0  # of answers that are drawn
+    several: int = 8  # draws of one question that one call asks for, where the endpoint honours `n`; 1: a call for each
+    logprobs: bool = False  # openai: keep the log-probabilities of answers' tokens; another question than without
     parse_retries: int = 2  # further draws for an answer that cannot be read, before it counts as unparsed
     prompts: str = ""  # folder of prompt files of one's own; see docs/teachers.md
     prices: str = ""  # file of prices of one's own
@@ -39,17 +41,17 @@ class Teaching:
     timeout_s: float = 120.0  # of one call, from the first byte sent to the last received
     patience_s: float = 3600.0  # how long an outage may last before the run stops; it can go on later
     tries: int = 5  # of one call that fails while others are answered, before it is quarantined
-    device: Literal["cpu", "cuda"] = "cpu"  # local
+    device: Literal["cpu", "cuda"] = "cpu"  # local: where it runs
     dtype: Dtype = "auto"  # local: number format of the weights
-    quantised: Literal["no", "int8", "int4"] = "no"  # local, on a GPU, with bitsandbytes
+    quantised: Literal["no", "int8", "int4"] = "no"  # local: weights of fewer bits, on a GPU, with bitsandbytes
     process: Literal["same", "own"] = "same"  # local: in the cell's process, or in one of its own
-    solve: str = ""  # another teacher for this kind of request, written as `name` is
-    corrupt: str = ""
-    refine: str = ""
-    pose: str = ""
-    judge: str = ""
-    rate: str = ""
-    tests: str = ""
+    solve: str = ""  # another teacher for this kind of request, written as `name` is: who solves
+    corrupt: str = ""  # another teacher: who writes faulty programs
+    refine: str = ""  # another teacher: who repairs
+    pose: str = ""  # another teacher: who writes problems
+    judge: str = ""  # another teacher: who scores by the rubric
+    rate: str = ""  # another teacher: who rates two answers side by side
+    tests: str = ""  # another teacher: who writes example calls
 
     @property
     def label(self) -> str:
@@ -118,7 +120,7 @@ def check_openai(settings: Teaching, key: str) -> None:
 def check(settings: Teaching) -> list[str]:
     """Return what is wrong with the values of `teacher.*`, whoever answers."""
     problems: list[str] = []
-    for name in ("max_tokens", "concurrency", "timeout_s", "patience_s", "tries"):
+    for name in ("max_tokens", "several", "concurrency", "timeout_s", "patience_s", "tries"):
         if not getattr(settings, name) > 0:
             problems.append(f"teacher.{name}={getattr(settings, name)}: expected a number above 0.")
     for name in ("rpm", "tpm", "parse_retries", "again"):

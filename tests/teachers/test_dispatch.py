@@ -5,21 +5,22 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bench.stub_server import FAULTS, KEY, Behaviour, Server, digest
 from harness.errors import BudgetError, TeacherError
 from harness.store.database import Store
 from harness.store.ledger import Ledger
 from harness.teachers.calls import Call, Reply, reply_from_json
+from harness.teachers.dispatch import Exchanged
 from harness.teachers.openai_api import OpenAIBackend
 from harness.teachers.prices import Price
 from harness.teachers.purse import Purse
 from harness.teachers.settings import Teaching
-from tests.teachers.server import FAULTS, KEY, Behaviour, Server, digest
 
 
 @pytest.fixture(autouse=True)
@@ -193,10 +194,10 @@ def test_a_key_that_a_server_echoes_is_cut_out_of_answers_and_errors() -> None:
 
 def test_what_is_in_flight_is_answered_before_an_error_is_raised() -> None:
     class Wrong(OpenAIBackend):
-        async def exchange(self, call: Call):  # type: ignore[no-untyped-def]
-            if call.key == "question-3":
+        async def exchange(self, calls: Sequence[Call]) -> Exchanged:
+            if calls[0].key == "question-3":
                 raise TeacherError("no more")
-            return await super().exchange(call)
+            return await super().exchange(calls)
 
     with Server(Behaviour(latency_s=0.1)) as server:
         backend, found = Wrong(settings(server, concurrency=8), Purse(None)), dict[int, Reply]()
@@ -298,6 +299,91 @@ def test_a_model_that_refuses_everything_that_can_be_left_out_is_asked_all_the_s
         found = send(OpenAIBackend(settings(server), Purse(None)), asked)
         assert right(asked, found)
         assert set(found[0].without) == set(refused)
+
+
+def draws(count: int, word: str = "question") -> list[Call]:
+    question = Call((("user", word),), 0.8, 1.0, None, 0, 64)
+    return [replace(question, seed=100 + draw, draw=draw, key=f"{word}-{draw}") for draw in range(count)]
+
+
+def test_draws_of_one_question_go_together_and_pay_its_prompt_once(store: Store) -> None:
+    with Server() as server:
+        asked, ledger = [*draws(6, "a question of many words"), *calls(1)], Ledger(store)
+        backend = OpenAIBackend(settings(server, several=4), Purse(DEAR, ledger, WHO))
+        found = send(backend, asked)
+        backend.committed([call.key for call in asked])
+        assert right(asked, found)
+        assert [body.get("n", 1) for body in server.bodies] == [4, 2, 1]
+        assert [found[place].tokens_in > 0 for place in range(6)] == [True, False, False, False, True, False]
+        assert [found[place].tries for place in range(7)] == [1, 0, 0, 0, 1, 0, 1]
+        assert len(server.keys) == 3  # an idempotency key for each request
+        [account] = ledger.accounts("run")
+        said = [server.answer(one["messages"][-1]["content"], one, True) for one in server.bodies]
+        usage = [json.loads(one)["usage"] for one in said]
+        assert (account.calls, account.tries) == (7, 3)
+        assert account.tokens_in == sum(one["prompt_tokens"] for one in usage)
+        assert account.tokens_out == sum(one["completion_tokens"] for one in usage)
+        assert account.usd == pytest.approx(sum(DEAR.usd(0, 0, one["completion_tokens"]) for one in usage))
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "requests"),
+    [
+        (Behaviour(honours_n=False), 6),
+        (Behaviour(fewer=True), 1 + 1),
+        (Behaviour(most_n=1), 6),
+        (Behaviour(refuses=("n",)), 6),
+    ],
+    ids=["ignored", "one missing", "too many", "refused"],
+)
+def test_where_several_answers_are_not_given_the_missing_ones_are_asked_singly(
+    behaviour: Behaviour, requests: int, store: Store
+) -> None:
+    with Server(behaviour) as server:
+        asked, ledger = draws(6), Ledger(store)
+        backend = OpenAIBackend(settings(server, several=6), Purse(DEAR, ledger, WHO))
+        found = send(backend, asked)
+        backend.committed([call.key for call in asked])
+        assert right(asked, found)
+        assert not any(reply.without for reply in found.values())
+        assert server.served == requests
+        [account] = ledger.accounts("run")
+        assert account.calls == 6
+        assert ledger.total("run") == pytest.approx(sum(reply.usd for reply in found.values()))
+
+
+def test_a_cap_that_has_no_room_for_several_draws_has_it_for_fewer(store: Store) -> None:
+    with Server() as server:
+        backend = OpenAIBackend(settings(server, several=8), Purse(DEAR, Ledger(store), WHO, cap=2.0))
+        found: dict[int, Reply] = {}
+        with pytest.raises(BudgetError):
+            found.update(backend.send(draws(40)))
+        backend.close()
+        spent = sum(reply.usd for reply in found.values())
+        assert spent <= 2.0 < spent + DEAR.usd(0, 0, 64)
+
+
+@pytest.mark.parametrize("style", ["chat", "completion"])
+def test_log_probabilities_are_kept_where_they_are_asked_for_and_had(style: str) -> None:
+    with Server(Behaviour(logprobs=True)) as server:
+        asked = [replace(one, logprobs=place == 1) for place, one in enumerate(calls(2))]
+        found = send(OpenAIBackend(settings(server, style=style), Purse(None)), asked)
+        assert [found[place].logprobs for place in (0, 1)] == [(), (-0.1,)]
+        assert reply_from_json(json.loads(json.dumps(found[1].to_json()))) == found[1]
+        assert "logprobs" not in found[0].to_json()
+        assert asked[0].content() != asked[1].content()  # another question: the reply holds more
+
+
+def test_a_kept_connection_that_the_server_closed_meanwhile_costs_no_try() -> None:
+    with Server() as server:
+        backend = OpenAIBackend(settings(server), Purse(None))
+        assert len(dict(backend.send(calls(8)))) == 8
+        server.loop.call_soon_threadsafe(lambda: [one.close() for one in list(server.connections)])
+        time.sleep(0.2)  # while nobody runs the client's loop
+        found = dict(backend.send(calls(8, "later")))
+        backend.close()
+        assert {reply.tries for reply in found.values()} == {1}
+        assert set(server.keys.values()) == {1}
 
 
 def test_completion_style_sends_a_prompt() -> None:

@@ -57,8 +57,9 @@ def engine(tmp_path: Path) -> Iterator[StepEngine]:
         yield opened
 
 
-def model(backend: Script, **settings: object) -> ModelTeacher:
-    return ModelTeacher(Teaching(name="openai:stub", **settings), Prompts([]), backend)  # type: ignore[arg-type]
+def model(backend: Script, *, draws: bool = True, **settings: object) -> ModelTeacher:
+    given = Teaching(name="openai:stub", **settings)  # type: ignore[arg-type]
+    return ModelTeacher(given, Prompts([]), backend, draws=draws)
 
 
 def ask(engine: StepEngine, teacher: ModelTeacher, *requests: Request, seed: int = 0) -> list[Answer]:
@@ -96,6 +97,16 @@ def test_an_unreadable_answer_is_drawn_again_and_then_counted_as_unparsed(engine
     [answer] = ask(engine, model(Script(lambda call: "no"), parse_retries=1), Corrupt(PROBLEM, "x", "logic"))
     assert (answer.fault, answer.calls, answer.code) == ("unparsed", 2, None)
     assert "no Python code" in answer.reason
+
+
+def test_a_server_that_draws_nothing_is_not_paid_again_for_the_same_answer(engine: StepEngine) -> None:
+    backend = Script(lambda call: "I would add one.")
+    teacher = model(backend, draws=False)
+    [answer] = ask(engine, teacher, Solve(PROBLEM))
+    assert (answer.fault, answer.calls, len(backend.calls)) == ("unparsed", 1, 1)
+    drawn = ask(engine, teacher, *(Solve(PROBLEM, index=index, temperature=0.8) for index in range(5)))
+    assert [one.fault for one in drawn] == ["unparsed"] * 5
+    assert len(backend.calls) == 2  # five draws are one question
 
 
 def test_an_equal_request_is_asked_in_equal_words() -> None:
@@ -163,6 +174,19 @@ def test_calls_that_went_without_a_parameter_are_counted_beside_the_table(engine
         "teacher answers unparsed": 1,
         "teacher calls without temperature, which the endpoint refuses": 2,
     }
+    assert answer_from_json(answer_to_json(answer)) == answer
+
+
+def test_calls_at_no_known_price_are_counted_beside_the_table(engine: StepEngine) -> None:
+    free, dear = Script(lambda call: GOOD), Script(lambda call: GOOD)
+    dear.identity = {"backend": "openai"}
+    lab = lab_of(engine, [PROBLEM])
+    lab.teacher = model(free)
+    lab.ask([Solve(PROBLEM)])
+    assert dict(lab.notes) == {}
+    lab.teacher = model(dear)
+    [answer] = lab.ask([Solve(PROBLEM)])
+    assert dict(lab.notes) == {"teacher calls at no known price, counted as 0 usd": 1}
     assert answer_from_json(answer_to_json(answer)) == answer
 
 

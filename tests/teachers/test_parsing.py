@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import gzip
 import json
+import re
 from typing import Any
 
 import pytest
 
+from harness.source.syntax import parse
 from harness.teachers.parsing import Parsed, read_answer
-from harness.teachers.requests import Corrupt, Judge, Pose, Rate, Request, Solve, Tests
+from harness.teachers.requests import Corrupt, Judge, Pose, Rate, Refine, Request, Solve, Tests
 from harness.types import Check, Problem
 from tests.needs import data_folder
 
@@ -51,6 +54,45 @@ def test_every_published_answer_that_passes_is_read(name: str, passing: int) -> 
         assert (parsed.code is None) == bool(parsed.reason)
         found += parsed.code is not None and (sample["task_id"], sample["idx"]) in passed
     assert found == len(passed) == passing
+
+
+def lines_of(name: str) -> list[dict[str, Any]]:
+    with gzip.open(data_folder() / "methods" / f"persd.first400.{name}.jsonl.gz", "rt") as stream:
+        return [json.loads(line) for line in stream]
+
+
+@pytest.mark.parametrize(("name", "readable"), [("direct-on-persd-tasks", 400), ("refined", 399)])
+def test_the_labels_of_persd_are_read_as_continuations_and_as_a_chat_models_answers(name: str, readable: int) -> None:
+    found = 0
+    for row in lines_of(name):
+        prompt, text = row["finetuning_prompt"], row["finetuning_completion"]
+        entry = re.findall(r"^def (\w+)", prompt, re.MULTILINE)[-1]
+        problem = Problem(f"persd/{row['task_id']}", prompt, entry, (), "")
+        continued = read_answer(Solve(problem), text, continues=True, source="model", stops=())
+        if continued.code is None:  # a label that is cut in its middle
+            assert "no Python code that defines" in continued.reason
+            continue
+        found += 1
+        chat = f"Here is the repaired program:\n\n```python\n{prompt}{text}\n```\nIt now handles the error."
+        told = read(Refine(problem, "x", "y"), chat)
+        assert told.code is not None
+        tree = parse(continued.code)
+        assert tree is not None
+        assert entry in {one.name for one in tree.body if isinstance(one, ast.FunctionDef)}
+    assert found == readable
+
+
+def test_real_attempts_with_their_feedback_can_be_shown_to_a_teacher() -> None:
+    from harness.teachers.model import fields
+    from harness.teachers.prompts import Prompts
+
+    template = Prompts([]).template("refine")
+    for row in lines_of("inpd-refine"):
+        task, _, error = row["finetuning_prompt"].partition("ERROR:")
+        request = Refine(PROBLEM, task.partition("TASK:")[2], error.strip())
+        text = "\n".join(part for _, part in template.render({**fields(request), "style": "chat"}))
+        assert request.attempt.rstrip("\n") in text
+        assert request.feedback in text
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from bench.stub_server import KEY, Behaviour, Server
 from harness.asking import recorder
 from harness.errors import ConfigError
 from harness.store.database import Store
@@ -19,7 +20,6 @@ from harness.teachers.replay import ReplayBackend, ReplayedOracle
 from harness.teachers.requests import Answer, Judge, Request, Solve
 from harness.teachers.settings import Teaching
 from harness.types import Problem
-from tests.teachers.server import KEY, Behaviour, Server
 
 PROBLEM = Problem("toy/1", 'def f(x):\n    """Return x."""\n', "f", (), "")
 REQUESTS: list[Request] = [Solve(PROBLEM), Judge(PROBLEM, "    return x\n")]

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from bench.stub_server import KEY, Behaviour, Server, digest
 from harness import asking
 from harness.compare import teacher_of
 from harness.errors import BudgetError, ConfigError
@@ -23,7 +24,6 @@ from harness.teachers.model import ModelTeacher
 from harness.teachers.requests import Solve
 from harness.types import Problem
 from tests.command import ROOT, TINY, only_run, run
-from tests.teachers.server import KEY, Behaviour, Server, digest
 
 ASKER = """
 import sys
@@ -121,7 +121,7 @@ def test_a_comparison_with_a_served_teacher_from_end_to_end(tmp_path: Path) -> N
         table = run("ledger", str(only_run(tmp_path)), folder=tmp_path)
         assert "standard_kd seed=0" in table
         with Store(tmp_path / "runs" / "store") as store:
-            accounts = Ledger(store).accounts(only_run(tmp_path).name)
+            accounts = Ledger(store).accounts(only_run(tmp_path).name)  # of a run that has no name of its own
         assert sum(one.calls for one in accounts) == asked
         assert sum(one.usd for one in accounts) > 0
     assert_no_secret(tmp_path)
@@ -241,7 +241,7 @@ def test_a_raised_cap_goes_on_in_the_same_folder_with_the_same_account(
         teacher = [f"teacher=openai:stub@{server.url}", f"teacher.prices={prices}", "teacher.max_tokens=64"]
         for cap in (1, 2):
             command = resolve(["recipe=standard_kd", *teacher, f"budget.teacher_usd={cap}"])
-            name = asking.run_name(command)
+            name = command.name
             with Store(command.run.store) as store:
                 asked = teacher_of(command.run, store=store, who=(name, "cell"))
                 assert isinstance(asked, ModelTeacher)

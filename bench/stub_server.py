@@ -1,7 +1,8 @@
-"""A strict OpenAI-compatible server on loopback for tests: it can limit rates, fail, hang, cut, drip and talk nonsense.
+"""A strict OpenAI-compatible server on loopback: it can limit rates, fail, hang, cut, drip and talk nonsense.
 
-Every misbehaviour is planned per question, so that a test knows how often each must have been asked. It runs in a
-thread of the test (`with Server(...) as server`) or in a process of its own (`python -m tests.teachers.server`).
+Every misbehaviour is planned per question, so that who asks knows how often each must have been asked. It runs in a
+thread of a test (`with Server(...) as server`) or in a process of its own (`python bench/stub_server.py`), and is no
+model: an answer is a digest of its question.
 """
 
 from __future__ import annotations
@@ -49,9 +50,11 @@ class Behaviour:
     faults: tuple[str, ...] = FAULTS
     most_faults: int = 2  # of one question, in a row
     hang_s: float = 30.0
+    fewer: bool = False  # of several answers asked for, one is missing
     latency_s: float = 0.0
     honours_n: bool = True
     logprobs: bool = False
+    most_n: int = 128  # more is refused
     usage: bool = True
     finish: str = "stop"
     always: str = ""  # a status that every question gets, as "401", or a fault
@@ -192,6 +195,9 @@ class Server:
         if refused := [name for name in how.refuses if name in body]:
             said = f"Unsupported value: '{refused[0]}' does not support {body[refused[0]]} with this model."
             return await self.error(writer, 400, said, "unsupported_value")
+        if body.get("n", 1) > how.most_n:
+            said = f"Invalid 'n': integer above maximum value. Expected a value <= {how.most_n}."
+            return await self.error(writer, 400, said, "integer_above_max_value")
         if how.context and len(question) > how.context:
             said = f"This model's maximum context length is {how.context} tokens."
             return await self.error(writer, 400, said, "context_length_exceeded")
@@ -245,12 +251,13 @@ class Server:
         count = body.get("n", 1) if how.honours_n else 1
         text = how.say(question, body)
         choices: list[dict[str, Any]] = []
-        for index in range(count):
+        for index in range(max(1, count - how.fewer)):
             content = {"message": {"role": "assistant", "content": text}} if chat else {"text": text}
             choices.append({"index": index, "finish_reason": how.finish, **content})
             if how.logprobs and body.get("logprobs"):
-                choices[-1]["logprobs"] = {"content": [{"token": "a", "logprob": -0.1, "top_logprobs": []}]}
-        tokens = {"prompt_tokens": len(question) // 4, "completion_tokens": len(text) // 4}
+                chosen = {"content": [{"token": "a", "logprob": -0.1, "top_logprobs": []}]}
+                choices[-1]["logprobs"] = chosen if chat else {"token_logprobs": [-0.1]}
+        tokens = {"prompt_tokens": len(question) // 4, "completion_tokens": len(choices) * (len(text) // 4)}
         usage = {"usage": {**tokens, "total_tokens": sum(tokens.values())}} if how.usage else {}
         return json.dumps(
             {"id": "x", "object": "chat.completion", "model": how.model, "choices": choices, **usage}
