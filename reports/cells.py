@@ -29,14 +29,14 @@ def p_value(p: float) -> str:
 
 
 def result(comparison: Comparison) -> str:
-    """Say in a word what Holm's p at 5 % allows to be said: better, worse, or open."""
+    """Say in a word what the adjusted p at 5 % allows to be said: better, worse, or open."""
     if comparison.adjusted_p > ALPHA:
         return "open"
     return "better" if comparison.difference.value > 0 else "worse"
 
 
 def comparison(found: Comparison) -> list[str]:
-    """Return the cells under difference, p, Holm p, result, detects."""
+    """Return the cells under difference, p, adjusted p, result, detects."""
     ps = [p_value(found.difference.p), p_value(found.adjusted_p)]
     return [points(found.difference), *ps, result(found), detectable(found.detectable)]
 

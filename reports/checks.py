@@ -21,7 +21,8 @@ def line_label(recipe: str, settings: str) -> str:
 def place(row: Row) -> str:
     """Return where a row belongs, for messages."""
     label = line_label(row.recipe, settings_label(row.settings))
-    return f"{label}, seed {row.seed}, cycle {row.cycle}, {row.benchmark}"
+    seed = "" if row.seed is None else f", seed {row.seed}"
+    return f"{label}{seed}, cycle {row.cycle}, {row.benchmark}"
 
 
 def check(rows: Sequence[Row]) -> None:
@@ -47,8 +48,10 @@ def check_alone(row: Row) -> None:
             f"{place(row)}: {unjudged} of {row.n * row.samples} programs have no verdict because the sandbox failed; "
             "they are not wrong answers, so no score is shown. Run `harness doctor`, then the same command again"
         )
+    if row.n < 1:
+        raise UsageError(f"{place(row)}: no problem was evaluated, so there is nothing to show. Evaluate it again")
     bad = [c for c in row.correct if type(c) is not int or not 0 <= c <= row.samples]  # a file may hold NaN or 0.5
-    if len(row.correct) != row.n or bad or row.n < 1 or (row.levels and len(row.levels) != row.n):
+    if len(row.correct) != row.n or bad or (row.levels and len(row.levels) != row.n):
         raise UsageError(
             f"{place(row)}: a damaged row: n={row.n}, {len(row.correct)} counts of 0 to {row.samples} passing samples "
             f"({len(bad)} outside), {len(row.levels)} levels; evaluate it again"

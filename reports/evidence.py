@@ -5,6 +5,7 @@ It chooses which answers to keep and says how many it left out; it renders nothi
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,12 +13,16 @@ from typing import Any
 from harness.stats.passk import Estimate
 from harness.types import Row
 from reports.checks import line_label, settings_label
+from reports.export import finite
+from reports.near import MOST, Nearest
 from reports.table import Table, mean
 
-TEXT_BYTES = 1_600_000  # of answers, prompts and failing calls in one page; all else is far smaller
+TEXT_BYTES = 1_600_000  # of answers, prompts and failing calls in one page, as they stand in it
+NEAR_BYTES = 500_000  # of training examples; all else is far smaller
 LONGEST = 4_000  # characters of one text; a runaway answer is cut, and says so
 CUT = "\n[cut here by the report]"
 Samples = Callable[[Row], list[dict[str, Any]]]
+Examples = Callable[[Row], list[dict[str, Any]] | None]  # that a row's cell trained on; None where none were kept
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,13 @@ class Run:
     samples: Samples
     prompts: Mapping[str, Mapping[str, str]]  # by benchmark and problem; empty where the data is not at hand
     configuration: Sequence[Mapping[str, Any]]
+    examples: Examples = lambda row: None
+
+
+def as_json(value: Any) -> str:
+    """Return JSON that cannot end the element it stands in, whatever texts it holds."""
+    text = json.dumps(finite(value), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 class Texts:
@@ -37,6 +49,7 @@ class Texts:
         self.all: list[str] = []
         self.places: dict[str, int] = {}
         self.left = limit
+        self.full = False  # a text was turned away
 
     def add(self, text: str) -> int | None:
         """Return the text's place, None where it does not fit any more."""
@@ -44,8 +57,9 @@ class Texts:
             text = text[:LONGEST] + CUT
         if text in self.places:
             return self.places[text]
-        size = len(text.encode("utf-8", "replace")) + 8
+        size = len(as_json(text)) + 8
         if size > self.left:
+            self.full = True
             return None
         self.left -= size
         self.places[text] = len(self.all)
@@ -79,8 +93,10 @@ def gather(table: Table, run: Run, limit: int = TEXT_BYTES) -> dict[str, Any]:
             break
         answers[number][at] = found
         kept += len(found)
+    texts.left, texts.full = NEAR_BYTES, False
     return {
         "ids": ids,
+        "near": near(table, run, texts, ids),
         "columns": columns,
         "levels": {row.benchmark: list(row.levels) for row in run.rows},
         "prompts": prompts,
@@ -123,6 +139,42 @@ def wanted(table: Table, rows: Sequence[Row]) -> Iterator[tuple[int, int]]:
             for at in order:
                 for number in own:
                     yield number, at
+
+
+def near(table: Table, run: Run, texts: Texts, ids: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Return, by benchmark, problem and line, the training examples nearest to a problem, within the texts' limit.
+
+    Each line's are of its first seed: `sets` says which, and how many examples there are; None where none were kept.
+    """
+    sets: list[list[Any] | None] = []
+    found: dict[str, dict[int, list[Any]]] = {name: {} for name in ids}
+    searched: list[tuple[int, list[dict[str, Any]], Nearest]] = []
+    for place, line in enumerate(table.lines):
+        row = next(row for row in run.rows if line_label(row.recipe, settings_label(row.settings)) == line.label)
+        examples = run.examples(row) if row.seed is not None else None
+        sets.append(None if examples is None else [row.seed, len(examples), min(len(examples), MOST)])
+        if examples:
+            searched.append((place, examples, Nearest([one["prompt"] for one in examples])))
+    for benchmark, at in dict.fromkeys((run.rows[number].benchmark, at) for number, at in wanted(table, run.rows)):
+        prompt = run.prompts.get(benchmark, {}).get(ids[benchmark][at])
+        if not prompt or not searched:
+            continue
+        own = [
+            [place, *shown]
+            for place, examples, nearest in searched
+            for where, share in nearest.of(prompt)
+            if (shown := example(examples[where], share, texts)) is not None
+        ]
+        if texts.full:
+            break
+        found[benchmark][at] = own
+    return {"sets": sets, "found": found, "problems": sum(map(len, found.values()))}
+
+
+def example(one: Mapping[str, Any], share: float, texts: Texts) -> list[Any] | None:
+    """Return a training example as the page holds it: similarity, origin, then places of its texts."""
+    parts = [texts.add(str(one[name] or "")) for name in ("prompt", "completion", "rejected")]
+    return None if None in parts else [round(share, 3), one["origin"], *parts]
 
 
 def agree(rows: Sequence[Row], numbers: Sequence[int], at: int) -> bool:

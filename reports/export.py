@@ -12,9 +12,18 @@ from typing import Any
 from reports.table import Comparison, Line, Score, Table
 
 SCORED = ("recipe", "settings", "seeds", "benchmark", "k", "cycle", "value", "low", "high", "covers", "n", "samples")
-COMPARED = ("difference", "difference_low", "difference_high", "p", "holm_p", "test", "difference_covers", "detectable")
+COMPARED = (
+    "difference",
+    "difference_low",
+    "difference_high",
+    "p",
+    "adjusted_p",
+    "test",
+    "difference_covers",
+    "detectable",
+)
 SPENT = ("teacher_calls", "student_samples", "programs", "updates", "training_tokens", "teacher_usd")
-COLUMNS: tuple[str, ...] = (*SCORED, "reference", *COMPARED, *SPENT, "seconds")
+COLUMNS: tuple[str, ...] = (*SCORED, "reference", "adjustment", *COMPARED, *SPENT, "seconds")
 
 
 def to_json(table: Table) -> str:
@@ -39,7 +48,11 @@ def to_csv(table: Table) -> str:
     samples = {one.name: one.samples for one in table.benchmarks}
     for line in table.lines:
         for score in line.scores:
-            record = own_columns(line, score) | {"samples": samples[score.benchmark], "reference": table.reference}
+            record = own_columns(line, score) | {
+                "samples": samples[score.benchmark],
+                "reference": table.reference,
+                "adjustment": table.adjust,
+            }
             if score.cycle == line.final_cycle:
                 record |= {name: f"{line.spent[name]:.10g}" for name in SPENT}
                 record["seconds"] = "" if line.seconds is None else f"{line.seconds:.1f}"
@@ -72,7 +85,7 @@ def compared_columns(one: Comparison) -> dict[str, object]:
         "difference_low": f"{one.difference.low:.6f}",
         "difference_high": f"{one.difference.high:.6f}",
         "p": f"{one.difference.p:.6g}",
-        "holm_p": f"{one.adjusted_p:.6g}",
+        "adjusted_p": f"{one.adjusted_p:.6g}",
         "test": one.difference.test,
         "difference_covers": one.difference.covers,
         "detectable": f"{one.detectable:.6f}",

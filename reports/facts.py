@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from harness.types import CHOSEN
 from reports import cells
 from reports.table import UNTRAINED, Ablation, Benchmark, Line, Table
 
 ONE_SEED = "one seed: this table decides nothing about a recipe; differences below are between checkpoints"
+
+ADJUSTED = {"holm": "Holm", "bh": "BH"}
 
 
 def headline(table: Table) -> str:
@@ -32,11 +35,17 @@ def seeds(table: Table) -> str:
 
 def score_title(benchmark: Benchmark, k: int) -> str:
     per = "1 sample each" if benchmark.samples == 1 else f"{benchmark.samples} samples each"
-    return f"{benchmark.name}: pass@{k} in %, {benchmark.n} problems, {per}"
+    return f"{benchmark.name}: {metric(benchmark, k)} in %, {benchmark.n} problems, {per}"
+
+
+def metric(benchmark: Benchmark, k: int) -> str:
+    """Return what is counted: where a student only chose the likelier of two programs, nothing was written."""
+    return "preference accuracy" if benchmark.protocol.get("decoding") == CHOSEN else f"pass@{k}"
 
 
 def difference_title(table: Table, benchmark: Benchmark) -> str:
-    return f"{benchmark.name}: final cycle minus {table.reference}, in points of pass@{table.ks[0]}, paired by problem"
+    points = f"points of {metric(benchmark, table.ks[0])}"
+    return f"{benchmark.name}: final cycle minus {table.reference}, in {points}, paired by problem"
 
 
 def coverage(lines: Iterable[tuple[str, str]]) -> str:
@@ -58,11 +67,17 @@ def difference_note(table: Table, benchmark: str) -> str:
     found = [(line.label, c) for line in table.lines for c in line.comparisons if c.benchmark == benchmark]
     tests = list(dict.fromkeys(comparison.difference.test for _, comparison in found))
     covers = coverage((label, comparison.difference.covers) for label, comparison in found)
+    family = f"{corrected(table)}: over the {count(table.comparisons, 'comparison')} of this table"
     return (
-        f"{covers}. p: {', '.join(tests)}. Holm p: over the {count(table.comparisons, 'comparison')} of this table; "
-        f"result: at {100 * cells.ALPHA:.0f} % of Holm p. detects: true difference in points that "
+        f"{covers}. p: {', '.join(tests)}. {family}; "
+        f"result: at {100 * cells.ALPHA:.0f} % of {corrected(table)}. detects: true difference in points that "
         "this comparison would find in 80 % of cases"
     )
+
+
+def corrected(table: Table) -> str:
+    """Return what the adjusted p is called."""
+    return f"{ADJUSTED[table.adjust]} p"
 
 
 def spent_title(table: Table) -> str:
@@ -71,31 +86,33 @@ def spent_title(table: Table) -> str:
 
 
 def seed_title(table: Table, benchmark: Benchmark) -> str:
-    return f"{benchmark.name}: pass@{table.ks[0]} in % by seed, final cycle"
+    return f"{benchmark.name}: {metric(benchmark, table.ks[0])} in % by seed, final cycle"
 
 
-def level_title(benchmark: str, k: int, sizes: dict[int, int]) -> str:
+def level_title(benchmark: Benchmark, k: int, sizes: dict[int, int]) -> str:
     alike = set(sizes.values())
     each = f"{alike.pop()} problems each" if len(alike) == 1 else ""
     listed = each or "problems: " + ", ".join(f"{level}: {n}" for level, n in sizes.items())
-    return f"{benchmark}: pass@{k} in % by level, final cycle ({listed})"
+    return f"{benchmark.name}: {metric(benchmark, k)} in % by level, final cycle ({listed})"
 
 
 def ablation_title(ablation: Ablation, benchmark: Benchmark, k: int) -> str:
-    return f"{benchmark.name}: less {ablation.base}, final cycle, in points of pass@{k}, paired by problem"
+    points = f"points of {metric(benchmark, k)}"
+    return f"{benchmark.name}: less {ablation.base}, final cycle, in {points}, paired by problem"
 
 
-def ablation_note(ablation: Ablation) -> str:
+def ablation_note(table: Table, ablation: Ablation) -> str:
     tests = dict.fromkeys(one.difference.test for change in ablation.changes for one in change.comparisons)
     comparisons = sum(len(change.comparisons) for change in ablation.changes)
-    return f"p: {', '.join(tests)}. Holm p: over the {count(comparisons, 'comparison')} of this ablation"
+    return f"p: {', '.join(tests)}. {corrected(table)}: over the {count(comparisons, 'comparison')} of this ablation"
 
 
 def gain_title(benchmark: Benchmark, k: int) -> str:
-    return f"{benchmark.name}: spent for each point of pass@{k} gained over the untrained student, final cycle"
+    point = f"point of {metric(benchmark, k)}"
+    return f"{benchmark.name}: spent for each {point} gained over the untrained student, final cycle"
 
 
-GAIN_NOTE = f"{cells.MISSING}: the gain's interval holds 0, so a point has no price"
+GAIN_NOTE = f"{cells.MISSING}: the gain's interval is not above 0, so a point has no price"
 PUBLISHED_TITLE = "published numbers, for orientation: other students, data and settings, so not compared"
 
 

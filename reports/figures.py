@@ -6,11 +6,13 @@ table gives the same bytes of SVG.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.errors import UsageError
+from harness.types import Row
+from reports import evidence
 from reports.table import Line, Table
 
 COLOURS = ("#4d4d4d", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9", "#7b5cc4")
@@ -20,10 +22,11 @@ SIZE = (4.6, 3.1)  # inches: a column of most papers
 PLAIN = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}  # no clock in a file
 
 Draw = Callable[[Any, Table, str], bool]
+ByK = Mapping[str, Mapping[str, Sequence[Sequence[float]]]]  # by line and benchmark: k, value, bounds
 
 
-def write(table: Table, folder: Path) -> list[Path]:
-    """Write each figure the table has data for; UsageError for no matplotlib or a folder not to be written."""
+def write(table: Table, rows: Sequence[Row], folder: Path) -> list[Path]:
+    """Write each figure that table and rows have data for; UsageError without matplotlib or with nowhere to write."""
     try:
         import matplotlib
         from matplotlib.figure import Figure
@@ -31,7 +34,13 @@ def write(table: Table, folder: Path) -> list[Path]:
         raise UsageError("--figures: matplotlib is not installed. Install it: pip install matplotlib.") from err
     matplotlib.rcParams["svg.hashsalt"] = "harness"
     matplotlib.rcParams["svg.fonttype"] = "none"
-    figures: dict[str, Draw] = {"curves": curves, "cost": cost, "differences": differences}
+    by_k = evidence.pass_at_ks(table, rows)
+    figures: dict[str, Draw] = {
+        "curves": curves,
+        "cost": cost,
+        "differences": differences,
+        "pass-at-k": lambda axes, own, benchmark: passes(axes, own, benchmark, by_k),
+    }
     written: list[Path] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -108,6 +117,25 @@ def cost(axes: Any, table: Table, benchmark: str) -> bool:
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.set(xlabel="training tokens", ylabel=f"pass@{table.ks[0]} in %", title=plain(benchmark))
     axes.legend(fontsize="small", frameon=False)
+    return drawn
+
+
+def passes(axes: Any, table: Table, benchmark: str, by_k: ByK) -> bool:
+    """Draw pass@k of the final cycle over k, where there are several samples of each problem."""
+    drawn = False
+    for number, line in enumerate(table.lines):
+        found = by_k.get(line.label, {}).get(benchmark, [])
+        if not found:
+            continue
+        ks, values, lows, highs = ([point[part] for point in found] for part in range(4))
+        axes.plot(ks, [100 * one for one in values], label=plain(line.label), **look(number))
+        shade = {"color": look(number)["color"], "alpha": 0.12, "linewidth": 0}
+        axes.fill_between(ks, [100 * one for one in lows], [100 * one for one in highs], **shade)
+        drawn = True
+    if drawn:
+        axes.set(xlabel="k, samples drawn", ylabel="pass@k in %", title=plain(benchmark))
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.legend(fontsize="small", frameon=False)
     return drawn
 
 

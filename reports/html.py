@@ -14,10 +14,20 @@ from importlib import resources
 from typing import Any
 
 from reports import cells, evidence, facts
-from reports.evidence import Run
-from reports.export import finite
+from reports.evidence import Run, as_json
 from reports.marks import Mark, legend, marks
-from reports.render import COMPARED, SPENT, Grid, ablation_grids, gain_grids, level_grid, published_grid, spent_values
+from reports.render import (
+    SPENT,
+    Grid,
+    ablation_grids,
+    claim_grids,
+    compared_titles,
+    gain_grids,
+    level_grid,
+    published_grid,
+    sources,
+    spent_values,
+)
 from reports.table import Line, Table
 
 
@@ -72,16 +82,11 @@ def sha256(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def as_json(value: Any) -> str:
-    """Return JSON that cannot end the element it stands in, whatever texts it holds."""
-    text = json.dumps(finite(value), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
 def content(table: Table, run: Run) -> dict[str, Any]:
     """Return what the page's script draws: curves, points, differences, verdicts, the matrix."""
     return {
         "reference": table.reference,
+        "adjusted": facts.corrected(table),
         "k": table.ks[0],
         "benchmarks": [{"name": one.name, "n": one.n, "samples": one.samples} for one in table.benchmarks],
         "lines": [drawn(table, line) for line in table.lines],
@@ -113,7 +118,7 @@ def header(table: Table) -> list[str]:
     titles = ["method", "seeds"]
     for one in table.benchmarks:
         titles += [f"{one.name} pass@{k}, cycle {cycle}" for k in table.ks for cycle in cycles]
-        titles += [f"{one.name} {name}" for name in COMPARED]
+        titles += [f"{one.name} {name}" for name in compared_titles(table)]
     return [*titles, *SPENT]
 
 
@@ -158,4 +163,4 @@ def ledger(table: Table) -> Grid:
 
 def blocks(table: Table) -> list[Grid]:
     found = [*ablation_grids(table), *gain_grids(table), *(level_grid(table, one) for one in table.benchmarks)]
-    return [*found, published_grid(table)]
+    return [*found, published_grid(table), *claim_grids(table.claims), sources(table)]

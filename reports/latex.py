@@ -10,8 +10,18 @@ from collections.abc import Sequence
 
 from harness.stats.passk import Estimate
 from reports import cells, facts
-from reports.marks import DAGGER, LEGEND, Mark, marks
-from reports.render import SPENT, Grid, ablation_grids, gain_grids, level_grid, published_grid, spent_cells
+from reports.marks import LEGEND, Mark, dagger, marks
+from reports.render import (
+    SPENT,
+    Grid,
+    ablation_grids,
+    claim_grids,
+    gain_grids,
+    level_grid,
+    published_grid,
+    sources,
+    spent_cells,
+)
 from reports.table import Benchmark, Line, Table
 
 SPECIAL = {
@@ -27,6 +37,7 @@ def latex(table: Table) -> str:
     """Return every table of the comparison, each a float of its own with its caption."""
     parts = ["% needs \\usepackage[T1]{fontenc}, \\usepackage{textcomp,booktabs}", results(table)]
     further = [*ablation_grids(table), *gain_grids(table), *(level_grid(table, one) for one in table.benchmarks)]
+    further += [*claim_grids(table.claims), sources(table)]
     parts += [simple(grid) for grid in further if grid.rows]
     if table.published:
         parts.append(simple(published_grid(table), "p{2.2cm}p{2.4cm}p{2cm}lrp{4.4cm}l"))
@@ -64,7 +75,7 @@ def results(table: Table) -> str:
         r"$\Delta$: final cycle less " + escape(table.reference) + ", in points, paired by problem.",
         facts.spent_title(table).capitalize() + ": teacher calls, training tokens, US dollars, seconds.",
         escape(LEGEND),
-        escape(DAGGER.format(reference=table.reference, alpha=100 * cells.ALPHA, n=table.comparisons)),
+        escape(dagger(table)),
         escape(facts.headline(table)[:1].upper() + facts.headline(table)[1:] + "." if facts.headline(table) else ""),
         escape(facts.caption(table)) + ".",
         *(escape(note) + "." for note in table.warnings),

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reports.cells import ALPHA
+from reports.facts import ADJUSTED
 from reports.table import Line, Table
 
 LEGEND = "Bold: highest mean of the last column, underlined: second; neither is a test."
-DAGGER = "Dagger: differs from {reference} at {alpha:.0f} % (paired, Holm over {n} comparisons)."
+DAGGER = "Dagger: differs from {reference} at {alpha:.0f} % (paired, {adjusted} over {n} comparisons)."
 
 
 @dataclass(frozen=True)
@@ -47,5 +48,10 @@ def legend(table: Table) -> str:
     """Return what the marks mean; empty where there is nothing to mark."""
     if len(table.lines) < 2:
         return ""
-    dagger = DAGGER.format(reference=table.reference, alpha=100 * ALPHA, n=table.comparisons)
-    return f"{LEGEND} {dagger if table.comparisons else ''}".strip()
+    return f"{LEGEND} {dagger(table) if table.comparisons else ''}".strip()
+
+
+def dagger(table: Table) -> str:
+    """Return what the dagger means."""
+    adjusted = ADJUSTED[table.adjust]
+    return DAGGER.format(reference=table.reference, alpha=100 * ALPHA, adjusted=adjusted, n=table.comparisons)

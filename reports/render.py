@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 
 from tabulate import tabulate
 
-from reports import cells, facts
+from reports import cells, claims, facts
+from reports.claims import Finding
 from reports.marks import Mark, legend, marks
 from reports.table import Benchmark, Line, Table
 
 GAP = 2  # blanks between columns in tabulate's `plain` format
 NAME = 22  # columns of a line's name before it is wrapped; with three scores of 17 it fills 79
 NARROW = 12  # a name is squeezed to this before columns move to a block of their own
-COMPARED = ("difference", "p", "Holm p", "result", "detects")
 SPENT = ("teacher calls", "student samples", "programs judged", "updates", "training tokens", "usd", "seconds")
 
 PRICED = ("teacher calls", "programs judged", "training tokens", "usd", "seconds")  # of each point gained
@@ -36,12 +36,20 @@ def terminal(table: Table, width: int = 80) -> str:
     parts: list[str] = []
     if headline := facts.headline(table):
         parts.append(textwrap.fill(headline, width))
-    for grid in grids(table):
-        body = "\n\n".join(plain(block) for block in fit(grid, width))
-        note = textwrap.fill(grid.note, width)
-        parts.append("\n".join(part for part in (textwrap.fill(grid.title, width), body, note) if part))
+    parts += [block(grid, width) for grid in grids(table)]
     parts.append(footer(table, width))
     return "\n\n".join(parts) + "\n"
+
+
+def block(grid: Grid, width: int) -> str:
+    """Return a grid for a terminal, its title above and its note below."""
+    body = "\n\n".join(plain(part) for part in fit(grid, width))
+    return "\n".join(part for part in (textwrap.fill(grid.title, width), body, textwrap.fill(grid.note, width)) if part)
+
+
+def claims_alone(findings: Sequence[Finding], width: int = 80) -> str:
+    """Return what was found of claims, for a terminal."""
+    return "\n\n".join(block(grid, width) for grid in noted_once(claim_grids(findings))) + "\n"
 
 
 def markdown(table: Table) -> str:
@@ -55,7 +63,8 @@ def markdown(table: Table) -> str:
             notes.append(f"{facts.difference_title(table, one)}. {facts.difference_note(table, one.name)}.")
     parts.append("\n".join(f"- {note}" for note in notes))
     further = [*ablation_grids(table), *gain_grids(table), *(level_grid(table, one) for one in table.benchmarks)]
-    for grid in filter(lambda grid: grid.rows, [*further, published_grid(table)]):
+    further += [published_grid(table), *claim_grids(table.claims), sources(table)]
+    for grid in filter(lambda grid: grid.rows, further):
         parts.append("\n\n".join(part for part in (grid.title, pipe(grid), grid.note) if part))
     parts.append("\n".join(f"- {name.strip()}: {text}" for name, text in facts.footer(table)))
     if table.command:
@@ -72,13 +81,21 @@ def grids(table: Table) -> list[Grid]:
     found += gain_grids(table)
     found += [level_grid(table, one) for one in table.benchmarks]
     found += [seed_grid(table, one) for one in table.benchmarks if len(table.seeds) > 1]
-    found.append(published_grid(table))
-    found = [grid for grid in found if grid.rows]
-    # A note that the next block repeats is read there.
+    found += [published_grid(table), *claim_grids(table.claims)]
+    return noted_once([grid for grid in found if grid.rows])
+
+
+def noted_once(found: Sequence[Grid]) -> list[Grid]:
+    """Return the blocks less each note that the next block repeats: it is read there."""
     notes = [grid.note for grid in found[1:]] + [""]
     return [
         replace(grid, note="" if grid.note == after else grid.note) for grid, after in zip(found, notes, strict=True)
     ]
+
+
+def compared_titles(table: Table) -> list[str]:
+    """Return what stands over `cells.comparison`."""
+    return ["difference", "p", facts.corrected(table), "result", "detects"]
 
 
 def compared(table: Table, benchmark: Benchmark) -> bool:
@@ -107,7 +124,7 @@ def difference_grid(table: Table, benchmark: Benchmark) -> Grid:
         for one in line.comparisons:
             if one.benchmark == benchmark.name:
                 rows.append([line.label, *cells.comparison(one)])
-    header = ["", *COMPARED]
+    header = ["", *compared_titles(table)]
     return Grid(facts.difference_title(table, benchmark), header, rows, facts.difference_note(table, benchmark.name))
 
 
@@ -123,7 +140,7 @@ def ablation_grids(table: Table) -> list[Grid]:
                 if one.benchmark == benchmark.name
             ]
             title = facts.ablation_title(ablation, benchmark, table.ks[0])
-            found.append(Grid(title, ["", *COMPARED], rows, facts.ablation_note(ablation)))
+            found.append(Grid(title, ["", *compared_titles(table)], rows, facts.ablation_note(table, ablation)))
     return found
 
 
@@ -140,6 +157,21 @@ def gain_grids(table: Table) -> list[Grid]:
         header = ["", "gain", *(title.replace(" ", "\n") for title in PRICED)]
         found.append(Grid(facts.gain_title(benchmark, table.ks[0]), header, rows, facts.GAIN_NOTE))
     return found
+
+
+def claim_grids(findings: Sequence[Finding]) -> list[Grid]:
+    """Return one block for each condition under which claims were tested."""
+    rows: dict[str, list[list[str]]] = {}
+    for one in findings:
+        rows.setdefault(one.under, []).append(claims.cells_of(one))
+    note = claims.note(findings)
+    return [Grid(claims.title(under), claims.HEADER, own, note) for under, own in rows.items()]
+
+
+def sources(table: Table) -> Grid:
+    """Return who makes each claim, and where."""
+    found = {one.claim.says: one.claim.source for one in table.claims}
+    return Grid("who claims it", ["", "source"], [[*one] for one in found.items()])
 
 
 def published_grid(table: Table) -> Grid:
@@ -176,7 +208,7 @@ def level_grid(table: Table, benchmark: Benchmark) -> Grid:
         sizes |= {level: estimate.n for level, estimate in own.items()}
         if own:
             rows.append([line.label, *(cells.score(own[level], decimals=0) for level in sorted(own))])
-    title = facts.level_title(benchmark.name, table.ks[0], sizes)
+    title = facts.level_title(benchmark, table.ks[0], sizes)
     return Grid(title, ["", *(f"level {level}" for level in sorted(sizes))], rows)
 
 
@@ -197,7 +229,8 @@ def wide(table: Table) -> Grid:
     pairs = [(one, k) for one in table.benchmarks for k in table.ks]
     header = ["recipe", "seeds", *(f"{one.name} pass@{k}, cycle {cycle}" for one, k in pairs for cycle in cycles)]
     for one in table.benchmarks:
-        header += [f"{one.name} {COMPARED[0]}", *COMPARED[1:]]
+        first, *others = compared_titles(table)
+        header += [f"{one.name} {first}", *others]
     header += SPENT
     rows: list[list[str]] = []
     found = marks(table)

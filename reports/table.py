@@ -14,11 +14,12 @@ from typing import Literal
 
 from harness.errors import UsageError, suggest
 from harness.stats import paired, passk, power, seeds
-from harness.stats.multiplicity import holm
+from harness.stats.multiplicity import Adjust, adjusted
 from harness.stats.paired import Difference
 from harness.stats.passk import Estimate
 from harness.types import Row, Spent
 from reports.checks import check, line_label, settings_label
+from reports.claims import Finding
 from reports.published import Published
 
 Covers = Literal["problems", "seeds and problems"]
@@ -55,7 +56,7 @@ class Comparison:
     benchmark: str
     k: int
     difference: Difference
-    adjusted_p: float  # Holm, over all comparisons of the table
+    adjusted_p: float  # over all comparisons of the table, as `Table.adjust` says
     detectable: float  # the true difference that this comparison would find with 80 % power
 
 
@@ -105,7 +106,7 @@ class Change:
 
     label: str
     changed: str  # the settings in which the two differ, as `margin=0.1`
-    comparisons: tuple[Comparison, ...]  # one for each benchmark; Holm's p over the ablation
+    comparisons: tuple[Comparison, ...]  # one for each benchmark; p is adjusted over the ablation
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ class Table:
     benchmarks: tuple[Benchmark, ...]
     ks: tuple[int, ...]  # the first is the one that is compared and graded by level
     reference: str  # the label of the line that the others are compared with
-    comparisons: int  # in the family that Holm's p-values are adjusted over
+    comparisons: int  # in the family that p-values are adjusted over
     one_seed: bool  # no recipe has a second seed
     budget: str
     command: str
@@ -132,6 +133,8 @@ class Table:
     about: dict[str, str] = field(default_factory=dict[str, str])  # student, teacher, training problems
     warnings: tuple[str, ...] = ()  # those notes that say what a line lacks
     published: tuple[Published, ...] = ()  # beside our rows, in no test
+    claims: tuple[Finding, ...] = ()  # of papers, held against these rows
+    adjust: Adjust = "holm"  # how p-values are adjusted
 
     @property
     def seeds(self) -> list[int]:
@@ -174,6 +177,7 @@ def build(
     budget: str = "",
     command: str = "",
     notes: Sequence[str] = (),
+    adjust: Adjust = "holm",
 ) -> Table:
     """Make the table of `rows`, every line compared with `reference` (a recipe's name, or its name and settings).
 
@@ -191,7 +195,7 @@ def build(
     ] + absent(groups, names)
     found = {g.label: differences(g, base, names, ks[0]) for g in groups if g is not base}
     flat = [difference for per in found.values() for difference in per.values()]
-    comparisons = compared(found, ks[0])
+    comparisons = compared(found, ks[0], adjust)
     start = next((g for g in groups if g.recipe == UNTRAINED), None)
     gains = {g.label: differences(g, start, names, ks[0]) for g in groups if start and g.recipe != UNTRAINED}
     return Table(
@@ -207,16 +211,19 @@ def build(
         command=command,
         notes=(*notes, *warnings),
         warnings=tuple(warnings),
-        ablations=ablations(groups, names, ks[0]),
+        ablations=ablations(groups, names, ks[0], adjust),
+        adjust=adjust,
     )
 
 
-def compared(found: Mapping[str, Mapping[str, Difference]], k: int) -> dict[str, tuple[Comparison, ...]]:
-    """Return comparisons by label; Holm's p is over all that is given, as one family."""
-    adjusted = iter(holm([difference.p for per in found.values() for difference in per.values()]))
+def compared(
+    found: Mapping[str, Mapping[str, Difference]], k: int, adjust: Adjust
+) -> dict[str, tuple[Comparison, ...]]:
+    """Return comparisons by label; p is adjusted over all that is given, as one family."""
+    found_p = iter(adjusted([difference.p for per in found.values() for difference in per.values()], adjust))
     return {
         label: tuple(
-            Comparison(name, k, difference, next(adjusted), power.detectable_at(difference.se, difference.df))
+            Comparison(name, k, difference, next(found_p), power.detectable_at(difference.se, difference.df))
             for name, difference in per.items()
         )
         for label, per in found.items()
@@ -224,15 +231,15 @@ def compared(found: Mapping[str, Mapping[str, Difference]], k: int) -> dict[str,
 
 
 def absent(groups: Sequence[Group], benchmarks: Sequence[str]) -> list[str]:
-    """Return a note for each line that lacks a benchmark which others have, as joined runs may."""
-    return [
-        f"{g.label}: not evaluated on {', '.join(missing)}"
-        for g in groups
-        if (missing := [name for name in benchmarks if not g.at(name, g.cycles[-1])])
-    ]
+    """Return which lines lack benchmarks that others have, as joined runs may; one note for all that lack the same."""
+    found: dict[str, list[str]] = {}
+    for g in groups:
+        if missing := [name for name in benchmarks if not g.at(name, g.cycles[-1])]:
+            found.setdefault(", ".join(missing), []).append(g.label)
+    return [f"{', '.join(labels)}: not evaluated on {missing}" for missing, labels in found.items()]
 
 
-def ablations(groups: Sequence[Group], benchmarks: Sequence[str], k: int) -> tuple[Ablation, ...]:
+def ablations(groups: Sequence[Group], benchmarks: Sequence[str], k: int, adjust: Adjust) -> tuple[Ablation, ...]:
     """Return an ablation for each recipe with several lines: settings swept within one recipe."""
     found: list[Ablation] = []
     for recipe in dict.fromkeys(g.recipe for g in groups if g.recipe != UNTRAINED):
@@ -241,7 +248,7 @@ def ablations(groups: Sequence[Group], benchmarks: Sequence[str], k: int) -> tup
             continue
         base = min(own, key=lambda g: len(g.settings.split()))
         others = {g.label: g for g in own if g is not base}
-        results = compared({label: differences(g, base, benchmarks, k) for label, g in others.items()}, k)
+        results = compared({label: differences(g, base, benchmarks, k) for label, g in others.items()}, k, adjust)
         changes = tuple(Change(label, changed(g, base), results[label]) for label, g in others.items())
         found.append(Ablation(recipe, base.label, changes))
     return tuple(found)

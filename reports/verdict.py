@@ -10,8 +10,9 @@ from xml.etree import ElementTree
 from tabulate import tabulate
 
 from harness.stats.noninferiority import Loss, Needed, Verdict
+from harness.stats.stability import Stability
 from reports.cells import p_value
-from reports.render import Grid, plain
+from reports.render import Grid, block, plain
 
 SHOWN = 10  # flipped problems that are told of each kind; the JUnit file holds all
 NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -119,6 +120,24 @@ def terminal(gate: Gate) -> Iterator[str]:
         yield f"{one.benchmark}: {one.verdict}: {sentence(one, gate.alpha)}."
         yield from flips("lost", one.lost)
         yield from flips("gained", one.gained)
+
+
+def stayed(found: Sequence[tuple[str, Stability]], width: int) -> str:
+    """Return, for a terminal, how many verdicts of each row stayed when its completions were judged again."""
+    rows = [
+        [
+            place,
+            str(one.same.n),
+            f"{100 * one.same.value:.2f} [{100 * one.same.low:.2f}, {100 * one.same.high:.2f}]",
+            *(str(len(moved)) for moved in (one.lost, one.gained, one.other)),
+        ]
+        for place, one in found
+    ]
+    header = ["", "verdicts", "stayed %", "lost", "gained", "other"]
+    changed = sum(len(one.lost) + len(one.gained) + len(one.other) for _, one in found)
+    told = f"{changed} verdicts changed" if changed else "every verdict stayed"
+    note = f"[95 % interval] over verdicts; lost and gained: passes, other: failed otherwise. {told}"
+    return f"{block(Grid('verdicts of the same completions, judged again', header, rows, note), width)}\n"
 
 
 def flips(kind: str, found: Sequence[Flip]) -> Iterator[str]:

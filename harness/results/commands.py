@@ -1,20 +1,16 @@
-"""`harness report`, `serve`, `rejudge`, `baseline` and `gate`: arguments and actions. `say` prints, not this."""
+"""`harness report`, `serve`, `rejudge`, `baseline`, `gate`, `export`: arguments and actions. It prints nothing."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from harness.console import OK, Add, Say, Show
 from harness.errors import UsageError
 
-OK = 0
 FORMATS = ("terminal", "markdown", "latex", "csv", "json", "html")
-
-Add = Callable[[str, Callable[[argparse.Namespace], int], str, str], argparse.ArgumentParser]
-Say = Callable[[str], None]  # a text as it is, with its line ends
-Show = Callable[[Iterable[str]], None]  # lines, wrapped to the terminal
 
 REPORT = """\
 examples:
@@ -41,7 +37,7 @@ baseline. Rules may stand in [tool.harness.gate] of pyproject.toml
 
 
 def add_all(add: Add, say: Say, show: Show, width: Callable[[], int]) -> None:
-    """Add the five commands to a command line; `width` is the terminal's, in columns."""
+    """Add the six commands to a command line; `width` is the terminal's, in columns."""
     about = "tables, figures and a page of finished runs"
     add_report(add("report", lambda options: report(options, say, width()), about, REPORT))
     about = "show runs in a browser of this machine, with live progress"
@@ -49,7 +45,7 @@ def add_all(add: Add, say: Say, show: Show, width: Callable[[], int]) -> None:
     one.add_argument("folder", type=Path, metavar="RUNS", nargs="?", default=Path("runs"))
     one.add_argument("--port", type=int, default=8765, help="of 127.0.0.1; 0 takes a free one (default: 8765)")
     about = "judge a run's completions again: how many verdicts stay?"
-    one = add("rejudge", lambda options: judge_again(options, show), about, "")
+    one = add("rejudge", lambda options: judge_again(options, say, show, width()), about, "")
     one.add_argument("folder", type=Path, metavar="RUN")
     about = "store a student's results by problem, for `gate`"
     one = add("baseline", lambda options: store_baseline(options, show), about, GATE)
@@ -58,12 +54,19 @@ def add_all(add: Add, say: Say, show: Show, width: Callable[[], int]) -> None:
     one.add_argument("--to", type=Path, required=True, metavar="FILE")
     about = "is a run's student worse than a baseline? for CI"
     add_gate(add("gate", lambda options: hold(options, say, show), about, GATE))
+    about = "copy a student of a finished run into a model folder with its card"
+    one = add("export", lambda options: export_student(options, show), about, "")
+    one.add_argument("folder", type=Path, metavar="RUN")
+    one.add_argument("words", nargs="*", metavar="key=value", help="recipe=NAME seed=N cycle=N and a recipe's settings")
+    one.add_argument("--to", type=Path, required=True, metavar="DIR")
 
 
 def add_report(one: argparse.ArgumentParser) -> None:
     one.add_argument("folders", type=Path, nargs="+", metavar="RUN", help="several are joined in one table")
     one.add_argument("--format", choices=FORMATS, default="terminal")
     one.add_argument("--reference", default="", metavar="LINE", help="the line that the others are compared with")
+    about = "p-values: holm, any false alarm; bh (Benjamini-Hochberg), their share, to explore (default: holm)"
+    one.add_argument("--adjust", choices=("holm", "bh"), default="holm", help=about)
     one.add_argument("--published", action="store_true", help="every published number, not only of these benchmarks")
     one.add_argument("--to", type=Path, metavar="FILE", help="write there instead of printing")
     one.add_argument("--figures", type=Path, metavar="DIR", help="write figures as SVG, PDF and PNG too")
@@ -81,11 +84,16 @@ def add_gate(one: argparse.ArgumentParser) -> None:
 
 
 def report(options: argparse.Namespace, say: Say, width: int) -> int:
+    from harness.claims import findings
+    from harness.parts import read_parts
     from harness.results import finished, pages
     from reports import published
 
-    found = finished.load(options.folders)
-    table = finished.table_of(found, options.reference)
+    stated = read_parts(options.folders[0]) if len(options.folders) == 1 else {}
+    found = finished.load_parts(options.folders[0]) if stated else finished.load(options.folders)
+    reference = options.reference or ("untrained" if stated else "")
+    table = finished.table_of(found, reference, options.adjust)
+    table = replace(table, claims=findings(options.folders[0]) if stated else ())
     numbers = published.load()
     names = [one.name for one in table.benchmarks]
     table = replace(table, published=numbers if options.published else published.of(names, numbers))
@@ -93,7 +101,7 @@ def report(options: argparse.Namespace, say: Say, width: int) -> int:
     if options.figures:
         from reports.figures import write
 
-        say("".join(f"Wrote {path}.\n" for path in write(table, options.figures)))
+        say("".join(f"Wrote {path}.\n" for path in write(table, found.rows, options.figures)))
     if options.to is None:
         say(text if text.endswith("\n") else f"{text}\n")
     else:
@@ -124,17 +132,13 @@ def serve(options: argparse.Namespace, say: Say) -> int:
     return OK
 
 
-def judge_again(options: argparse.Namespace, show: Show) -> int:
+def judge_again(options: argparse.Namespace, say: Say, show: Show, width: int) -> int:
     from harness.results.rejudge import rejudge
+    from reports.verdict import stayed
 
-    changed = 0
-    for one in rejudge(options.folder):
-        found, same = one.found, one.found.same
-        changed += len(one.changed)
-        share = f"{100 * same.value:.2f} % [{100 * same.low:.2f}, {100 * same.high:.2f}] of {same.n} verdicts stayed"
-        moved = f"lost {len(found.lost)}, gained {len(found.gained)}, failed otherwise {len(found.other)}"
-        show([f"{one.row}: {share}; {moved}", *(f"  {text}" for text in one.changed[:10])])
-    show(["every verdict stayed" if not changed else f"{changed} verdicts changed"])
+    again = list(rejudge(options.folder))
+    say(stayed([(one.row, one.found) for one in again], width))
+    show(f"{one.row}: {text}" for one in again for text in one.changed[:10])
     return OK
 
 
@@ -165,3 +169,11 @@ def hold(options: argparse.Namespace, say: Say, show: Show) -> int:
     if options.summary:
         write_output(options.summary, verdict.markdown(answer), append=True)
     return gate.EXIT[answer.verdict]
+
+
+def export_student(options: argparse.Namespace, show: Show) -> int:
+    from harness.results.export import export
+
+    made = export(options.folder, options.words, options.to)
+    show([f"Wrote {made}; open it with AutoModelForCausalLM.from_pretrained."])
+    return OK

@@ -15,7 +15,9 @@ from typing import Any
 
 from harness.config import NOT_RESULTS, Budget
 from harness.errors import StoreError, UsageError
-from harness.runs import read_facts, student_name
+from harness.parts import read_parts
+from harness.runs import LOGITS_TEACHER, cell_name, read_facts, student_name
+from harness.stats.multiplicity import Adjust
 from harness.store.rows import read_rows
 from harness.texts import Facts, about, budget_text, notes_of, seconds_of
 from harness.types import Row
@@ -23,18 +25,19 @@ from reports.checks import place, settings_label
 from reports.table import UNTRAINED, Table, build
 
 # Of a run's keys: what a line's name tells anyway, or what no result rests on.
-TOLD = {"recipe", "seed", "reference", "benchmark", "k", "command", *NOT_RESULTS}
+TOLD = {"recipe", "seed", "reference", "benchmark", "k", "command", "name", LOGITS_TEACHER, *NOT_RESULTS}
 Key = tuple[str, str, int | None, int, str]
 
 
 @dataclass(frozen=True)
 class Finished:
-    """One or more runs as one; `sources` says in which file each row's samples are."""
+    """One or more runs as one; `sources` and `trained` say where each row's samples and training examples are."""
 
     folders: tuple[Path, ...]
     facts: tuple[Facts, ...]  # each run's configuration, command and store
     rows: tuple[Row, ...]
     sources: tuple[Path, ...]  # one for each row
+    trained: tuple[Path, ...]  # one for each row
     timings: tuple[dict[str, Any], ...]
 
     def samples(self, row: Row) -> list[dict[str, Any]]:
@@ -42,9 +45,14 @@ class Finished:
         at = next(i for i, own in enumerate(self.rows) if own is row)
         return read_samples(self.sources[at], row)
 
+    def examples(self, row: Row) -> list[dict[str, Any]] | None:
+        """Return the different examples that a row's cell trained on; None where the run kept none."""
+        at = next(i for i, own in enumerate(self.rows) if own is row)
+        return read_examples(self.trained[at])
 
-def load(folders: Sequence[Path]) -> Finished:
-    """Join finished runs.
+
+def load(folders: Sequence[Path], names: Sequence[str] = ()) -> Finished:
+    """Join finished runs; with `names` lines are told apart by their run's, else by the keys that differ.
 
     Raises StoreError for a folder that holds no finished run, UsageError where two runs contradict each other.
     """
@@ -53,11 +61,11 @@ def load(folders: Sequence[Path]) -> Finished:
     keys = dict.fromkeys(key for one in flat for key in one)
     differing = [key for key in keys if len({json.dumps(one.get(key)) for one in flat}) > 1]
     check_recipes(folders)
-    found: dict[Key, tuple[Row, Path, Path]] = {}
+    found: dict[Key, tuple[Row, Path, Path, Path]] = {}
     timings: list[dict[str, Any]] = []
     base: set[str] = set()  # weights of the first run's untrained student
-    for folder, own, (_, rows, times) in zip(folders, flat, loaded, strict=True):
-        extra = {key: short(own.get(key)) for key in differing}
+    for at, (folder, own, (_, rows, times)) in enumerate(zip(folders, flat, loaded, strict=True)):
+        extra = {"part": names[at]} if names else {key: short(own.get(key)) for key in differing}
         base = base or {row.weights for row in rows if row.recipe == UNTRAINED}
         for row in rows:
             shared = row.recipe == UNTRAINED and row.weights in base
@@ -66,18 +74,27 @@ def load(folders: Sequence[Path]) -> Finished:
             if key in found:
                 check_same(named, folder, *found[key][:2])
             else:
-                found[key] = named, folder, samples_path(folder, row)
+                found[key] = named, folder, samples_path(folder, row), examples_path(folder, row)
         timings += [{**one, "settings": one["settings"] | extra} for one in times]
     return Finished(
         folders=tuple(folders),
         facts=tuple(facts for facts, _, _ in loaded),
-        rows=tuple(row for row, _, _ in found.values()),
-        sources=tuple(source for _, _, source in found.values()),
+        rows=tuple(row for row, _, _, _ in found.values()),
+        sources=tuple(source for _, _, source, _ in found.values()),
+        trained=tuple(trained for _, _, _, trained in found.values()),
         timings=tuple(timings),
     )
 
 
-def table_of(finished: Finished, reference: str = "") -> Table:
+def load_parts(folder: Path) -> Finished:
+    """Join the finished parts of a run of several comparisons; StoreError where none is finished."""
+    names = [name for name in read_parts(folder)["parts"] if (folder / name / "rows.jsonl").is_file()]
+    if not names:
+        raise StoreError(f"{folder}: no part of it is finished yet. Go on with it: {read_parts(folder)['command']}")
+    return load([folder / name for name in names], names)
+
+
+def table_of(finished: Finished, reference: str = "", adjust: Adjust = "holm") -> Table:
     """Return the table of joined runs; `reference` is a line's name, else the first run's."""
     ks = [k for k in finished.facts[0]["k"] if all(k in facts["k"] for facts in finished.facts)]
     if not ks:
@@ -94,9 +111,11 @@ def table_of(finished: Finished, reference: str = "") -> Table:
         budget="; or ".join(budgets),
         command=" && ".join(dict.fromkeys(facts["command"] for facts in finished.facts)),
         notes=notes_of(finished.rows),
+        adjust=adjust,
     )
     told = [about(facts) for facts in finished.facts]
-    return replace(table, about={name: ", ".join(dict.fromkeys(one[name] for one in told)) for name in told[0]})
+    names = dict.fromkeys(name for one in told for name in one)
+    return replace(table, about={name: ", ".join(dict.fromkeys(o[name] for o in told if name in o)) for name in names})
 
 
 def table_of_folder(folder: Path) -> Table:
@@ -167,6 +186,23 @@ def samples_path(folder: Path, row: Row) -> Path:
     """Return where a run keeps a row's samples."""
     name = UNTRAINED if row.seed is None else student_name(row.recipe, row.settings, row.seed, row.cycle)
     return folder / "samples" / f"{name}-{row.benchmark.replace(':', '-').replace(' ', '-')}.jsonl"
+
+
+def examples_path(folder: Path, row: Row) -> Path:
+    """Return where a run keeps the examples that a row's cell trained on."""
+    return folder / "examples" / f"{cell_name(row.recipe, row.settings, row.seed)}.jsonl"
+
+
+def read_examples(path: Path) -> list[dict[str, Any]] | None:
+    """Return the examples of a file; None where there is no such file, as of runs of older versions."""
+    if not path.is_file():
+        return None
+    try:
+        lines = path.read_text(encoding="utf-8", errors="surrogatepass").split("\n")
+        found: list[dict[str, Any]] = [json.loads(line) for line in lines if line]
+        return [{name: one[name] for name in ("prompt", "completion", "rejected", "origin")} for one in found]
+    except (OSError, ValueError, KeyError, TypeError) as err:
+        raise StoreError(f"{path}: damaged ({err}). Run the command of this run again; it is written anew.") from err
 
 
 def read_samples(path: Path, row: Row) -> list[dict[str, Any]]:

@@ -37,6 +37,7 @@ def html(finished: Finished, table: Table) -> str:
     run = Run(
         rows=finished.rows,
         samples=finished.samples,
+        examples=finished.examples,
         prompts=prompts(finished),
         configuration=[shown(facts, folder) for facts, folder in zip(finished.facts, finished.folders, strict=True)],
     )

@@ -7,6 +7,9 @@ expected share of false alarms among what is called a difference; it assumes tha
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
+
+Adjust = Literal["holm", "bh"]
 
 
 def holm(ps: Sequence[float]) -> list[float]:
@@ -30,3 +33,8 @@ def benjamini_hochberg(ps: Sequence[float]) -> list[float]:
         lowest = min(lowest, ps[index] * len(ps) / (len(ps) - place))
         adjusted[index] = lowest
     return adjusted
+
+
+def adjusted(ps: Sequence[float], how: Adjust) -> list[float]:
+    """Return the adjusted p-values in the order given."""
+    return holm(ps) if how == "holm" else benjamini_hochberg(ps)

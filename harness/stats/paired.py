@@ -18,7 +18,7 @@ from harness.stats.discordant import agresti_min_se, mcnemar, newcombe, tango
 from harness.stats.passk import CONFIDENCE, scores
 from harness.stats.student_t import t_quantile
 
-EXTREME = 0.03  # a rate nearer to 0 or 1 than this gets an interval that is never too narrow
+EXTREME = 0.01  # nearer to 0 or 1 the interval is Newcombe's, never too narrow; else Tango's, nearer to its level
 DRAWS = 10_000  # of a bootstrap or permutation test: p is good to ± 0.004 at .05
 
 
@@ -42,7 +42,7 @@ def compare(candidate: Sequence[int], reference: Sequence[int], samples: int, k:
     """Compare two checkpoints from their passing samples per problem, problems in one order.
 
     One sample per problem: McNemar's mid-p test with Tango's interval, or Newcombe's where a rate is below
-    3 or above 97 %. Several: the sign-flip test's p with Student's t interval over problems (a problem with all its
+    1 or above 99 %. Several: the sign-flip test's p with Student's t interval over problems (a problem with all its
     samples), which covers better than the bootstrap's where scores are near 0 or 1. The same `seed`, the same digits.
     """
     assert len(candidate) == len(reference), f"{len(candidate)} and {len(reference)} problems cannot be paired"

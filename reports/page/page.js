@@ -40,6 +40,7 @@ class Plot {
     [this.x0, this.x1] = pad(Math.min(...xs), Math.max(...xs));
     [this.y0, this.y1] = pad(Math.min(...ys), Math.max(...ys));
     const span = this.y1 - this.y0; this.y0 -= 0.04 * span; this.y1 += 0.04 * span;
+    this.x1 += 0.02 * (this.x1 - this.x0);
     this.svg = draw("svg", { viewBox: `0 0 ${W} ${height}`, role: "img" });
     this.svg.append(draw("title", {}, title));
     for (const t of xTicks || ticks(this.x0, this.x1)) {
@@ -133,7 +134,7 @@ function forest() {
       const y = TOP + 40 * at + 28;
       plot.add("text", { x: 20, y: y - 12 }, `${line.label.slice(0, 60)}: ${100 * d[1] >= 0 ? "+" : ""}${percent(d[1])}, ${d[5]}`);
       plot.add("line", { x1: plot.x(100 * d[2]), x2: plot.x(100 * d[3]), y1: y, y2: y, stroke: color(i), "stroke-width": 2.5 });
-      plot.tip(plot.add("path", { d: shape(i, plot.x(100 * d[1]), y), fill: color(i) }), `${line.label}: ${percent(d[1])} [${percent(d[2])}, ${percent(d[3])}], Holm p ${d[4].toPrecision(2)}`);
+      plot.tip(plot.add("path", { d: shape(i, plot.x(100 * d[1]), y), fill: color(i) }), `${line.label}: ${percent(d[1])} [${percent(d[2])}, ${percent(d[3])}], ${data.adjusted} ${d[4].toPrecision(2)}`);
     });
     figure("forest", name, plot.svg);
   }
@@ -262,10 +263,28 @@ function sides() {
       if (input) parts.push(make("p", {}, "First failing call"), make("pre", {}, `${input}\n  got      ${got}\n  expected ${expected}`));
     }
     $(side === "left" ? "d-one" : "d-two").replaceChildren(...parts);
+    $(side === "left" ? "d-near-one" : "d-near-two").replaceChildren(...near(c));
     return own ? text(own[0][1]) : null;
   });
   const lines = programs[0] === null || programs[1] === null ? [] : difference(programs[0].split("\n"), programs[1].split("\n"));
   $("d-diff").replaceChildren(...lines.map(([kind, line]) => make("span", { class: kind }, `${{ add: "+", del: "-", same: " " }[kind]} ${line}`)));
+}
+function near(c) {
+  const place = data.lines.findIndex((line) => line.label === c.label), set = data.near.sets[place], own = data.near.found[c.benchmark][opened];
+  const told = (...parts) => [make("h5", {}, c.label), ...parts];
+  if (c.seed === null) return told(make("p", {}, "Not trained."));
+  if (set === null) return told(make("p", {}, "Its run kept no training examples. The same command again, by this version, keeps them."));
+  if (data.prompts[c.benchmark][opened] === null) return told(make("p", {}, "Not known: the problem's prompt is not in this page."));
+  if (!own) return told(make("p", {}, `Not in this page, to keep it small: it holds those near ${data.near.problems} problems.`));
+  const parts = [make("p", { class: "notes" }, `Of seed ${set[0]}'s ${set[1]} examples${set[2] < set[1] ? `, ${set[2]} of them searched` : ""}.`)];
+  for (const [line, share, origin, ...places] of own) {
+    if (line !== place) continue;
+    const [prompt, completion, rejected] = places.map(text);
+    parts.push(make("p", {}, make("strong", {}, share.toFixed(2)), ` ${origin}`), make("pre", {}, prompt + completion));
+    if (rejected) parts.push(make("p", {}, "with its faulty half"), make("pre", {}, rejected));
+  }
+  if (parts.length === 1) parts.push(make("p", {}, "None shares a telling word with it."));
+  return told(...parts);
 }
 function difference(a, b) {
   const rows = a.map(() => new Array(b.length + 1).fill(0));

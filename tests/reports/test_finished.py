@@ -11,6 +11,7 @@ import pytest
 from harness.config import Budget
 from harness.errors import StoreError, UsageError
 from harness.results.finished import load, table_of
+from reports.facts import caption
 from tests.reports.folders import write_run
 from tests.reports.rows import row
 
@@ -114,3 +115,12 @@ def test_what_the_results_are_of_is_told_of_old_and_new_runs(tmp_path: Path) -> 
     new = write_run(tmp_path / "b", [BASE, OURS], teacher={"name": "openai", "model": "m", "top_p": 1.0})
     assert table_of(load([old])).about == {"student": "tiny-0.3M", "teacher": "oracle", "problems": "pipelines"}
     assert table_of(load([new])).about["teacher"] == "openai:m"
+
+
+def test_a_teacher_of_distributions_is_named_and_is_no_part_of_a_lines_name(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / "a", [BASE, OURS]), write_run(tmp_path / "b", [BASE, OTHER])]
+    facts = json.loads((runs[1] / "run.json").read_text()) | {"logits_teacher": "./teacher", "name": "b"}
+    (runs[1] / "run.json").write_text(json.dumps(facts))
+    made = table_of(load(runs))
+    assert made.about["logits"] == "./teacher" and [line.label for line in made.lines][1:] == ["iterkd", "persd"]
+    assert "logits ./teacher" in caption(made)

@@ -173,6 +173,7 @@ def test_a_cell_opens_both_programs_by_keyboard_and_model_text_stays_text(browse
     page.focus("#grid tbody button >> nth=0")
     page.keyboard.press("Enter")
     assert page.inner_text("#d-prompt").startswith("def f(x):")
+    assert "Not trained." in page.inner_text("#d-near-two") and "keeps them" in page.inner_text("#d-near-one")
     for side in ("#d-one", "#d-two"):
         assert "</script>" in page.inner_text(f"{side} pre >> nth=0")
     page.keyboard.press("Escape")
@@ -197,3 +198,16 @@ def test_page_fits_a_phone(browser: Any, path: Path, scheme: str) -> None:
     page = Watched(browser, path, width=360, scheme=scheme).page
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     assert page.evaluate("getComputedStyle(document.body).color !== getComputedStyle(document.body).backgroundColor")
+
+
+@pytest.mark.slow
+def test_a_problem_shows_the_training_examples_near_it(browser: Any, tmp_path: Path) -> None:
+    near = [{"prompt": f"def f(x):\n    {EVIL}", "completion": "pass", "rejected": "fail", "origin": "solve a"}]
+    near.append({"prompt": "other", "completion": "", "rejected": None, "origin": "solve b"})
+    (tmp_path / "p.html").write_text(made(tmp_path / "run", small(), examples=lambda row: near), encoding="utf-8")
+    watched = Watched(browser, tmp_path / "p.html", width=390)
+    watched.page.click("#grid tbody button >> nth=1")
+    told = watched.page.inner_text("#d-near-two")
+    assert "Of seed 0's 2 examples." in told and "solve a" in told and "with its faulty half" in told
+    assert watched.page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert watched.calm(), (watched.errors, watched.requests)

@@ -193,3 +193,15 @@ def test_a_recipe_that_was_never_trained_is_named_before_the_numbers() -> None:
     rows = [row(), row("persd", (1, 1, 0, 0), seed=0, cycle=1, spent=Spent(updates=3)), row("lion", seed=0, cycle=1)]
     first = terminal(build(rows)).splitlines()[0]
     assert first.startswith("never trained, as no example was left (see the notes): lion")
+
+
+def test_the_share_of_false_alarms_is_kept_where_that_was_asked_for() -> None:
+    """p = .031 twice: Holm doubles it, Benjamini-Hochberg leaves it."""
+    base = row(correct=[0] * 5 + [1] * 45)
+    ours = row("iterkd", [1] * 50, seed=0, cycle=1)
+    made = build([base, ours, replace(ours, recipe="persd")], adjust="bh")
+    text = terminal(made)
+    assert re.search(r"^iterkd .* 0\.0312 +0\.0312 +better", text, re.MULTILINE)
+    assert "BH p: over the 2 comparisons of this table" in text.replace("\n", " ") and "Holm" not in text + markdown(
+        made
+    )
