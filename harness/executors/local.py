@@ -1,6 +1,7 @@
 """Runs jobs as processes of this machine and passes on what they report, as lines of JSON on their output.
 
-It knows nothing of recipes or steps. A job learns that its parent is gone by the end of its input.
+It knows nothing of recipes or steps. A job learns that its parent is gone by the end of its input. What the other
+executors share with it: jobs, their events, and the contract of `run` (tests/executors/contract.py).
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-GRACE_S = 5.0  # between asking a job to end and ending it
+GRACE_S = 3.0  # between asking a job to end and ending it
 
 
 @dataclass(frozen=True)
@@ -29,14 +30,19 @@ class Job:
     module: str
     message: dict[str, Any]
     errors: Path
+    folder: Path = Path()  # in which it runs, where that is not this machine
+    cpus: int = 1  # it needs, where a cluster hands them out
+    gpus: int = 0
 
 
-def run(
-    jobs: Sequence[Job], workers: int, environment: Mapping[str, str | None]
-) -> Iterator[tuple[int, dict[str, Any]]]:
+Events = Generator[tuple[int, dict[str, Any]]]  # a job's number, and what it reports
+
+
+def run(jobs: Sequence[Job], workers: int, environment: Mapping[str, str | None]) -> Events:
     """Yield (job's index, event) as events come; the last event of each job is {"event": "exit", "code": …}.
 
-    However the caller leaves this generator, no job outlives it.
+    However the caller leaves this generator, no job outlives it. `environment` sets variables; None takes one out, and
+    `NAME*` stands for all that begin so.
     """
     events: queue.SimpleQueue[tuple[int, dict[str, Any]]] = queue.SimpleQueue()
     waiting = list(range(len(jobs)))
@@ -66,7 +72,7 @@ def start(job: Job, environment: Mapping[str, str | None]) -> subprocess.Popen[s
             stderr=errors,
             encoding="utf-8",
             errors="replace",
-            env={name: value for name, value in {**os.environ, **environment}.items() if value is not None},
+            env=changed(os.environ, environment),
             start_new_session=True,  # Ctrl-C reaches the driver alone, which ends its jobs in order
         )
     assert process.stdin is not None
@@ -74,6 +80,13 @@ def start(job: Job, environment: Mapping[str, str | None]) -> subprocess.Popen[s
         process.stdin.write(json.dumps(job.message) + "\n")
         process.stdin.flush()
     return process
+
+
+def changed(old: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:
+    """Return an environment with variables set, and those whose value is None, or whose beginning's is, taken out."""
+    out = tuple(name.removesuffix("*") for name, value in changes.items() if value is None and name.endswith("*"))
+    kept: dict[str, str | None] = {name: value for name, value in old.items() if not name.startswith(out)}
+    return {name: value for name, value in (kept | dict(changes)).items() if value is not None}
 
 
 def listen(
@@ -93,6 +106,7 @@ def listen(
     finally:
         process.stdout.close()  # first, so that a job that still writes cannot block on us
         code = process.wait()
+        end_group(process)
         with suppress(BrokenPipeError):  # a message that the job never read
             process.stdin.close()
         events.put((index, {"event": "exit", "code": code}))
@@ -109,6 +123,7 @@ def event_of(line: str) -> dict[str, Any] | None:
 
 
 def stop(processes: Sequence[subprocess.Popen[str]]) -> None:
+    """Ask jobs to end, and end those that have not done so in time, each with what it started in its group."""
     for process in processes:
         with suppress(ProcessLookupError):
             process.send_signal(signal.SIGTERM)
@@ -119,3 +134,10 @@ def stop(processes: Sequence[subprocess.Popen[str]]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        end_group(process)
+
+
+def end_group(process: subprocess.Popen[str]) -> None:
+    """End what a job that has ended left running. Its number is not given to another so soon: numbers go round."""
+    with suppress(ProcessLookupError, PermissionError):  # macOS: a group of zombies alone may not be signalled
+        os.killpg(process.pid, signal.SIGKILL)

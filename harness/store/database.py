@@ -1,4 +1,4 @@
-"""The table of finished steps and the table of claims, through SQLAlchemy Core, in SQLite or PostgreSQL.
+"""Finished steps and claims, through SQLAlchemy Core, in SQLite or PostgreSQL.
 
 A store never changes a record: a step's key is the hash of all that determines its result. It does not know what
 a step means; `steps.py` does the asking and waiting. What differs between the databases is in `sqlite` and `postgres`.
@@ -7,6 +7,7 @@ a step means; `steps.py` does the asking and waiting. What differs between the d
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -18,31 +19,10 @@ import sqlalchemy as sa
 
 from harness.errors import ConfigError, StoreError
 from harness.store.artifacts import Artifacts, artifacts_at
+from harness.store.journal import Journal
 from harness.store.keys import Json, text_digest
+from harness.store.schema import bring_up, claims_table, steps_table
 from harness.store.sqlite import SQLite
-
-SCHEMA = 1  # raise it with a migration beside it; an unknown number is refused
-
-metadata = sa.MetaData()
-meta_table = sa.Table(
-    "meta", metadata, sa.Column("name", sa.String, primary_key=True), sa.Column("value", sa.String, nullable=False)
-)
-steps_table = sa.Table(
-    "steps",
-    metadata,
-    sa.Column("key", sa.String(64), primary_key=True),
-    sa.Column("kind", sa.String, nullable=False),
-    sa.Column("payload", sa.Text, nullable=False),
-    sa.Column("digest", sa.String(64), nullable=False),
-    sa.Column("seconds", sa.Float, nullable=False),
-    sa.Column("created", sa.Float, nullable=False),
-)
-claims_table = sa.Table(
-    "claims",
-    metadata,
-    sa.Column("key", sa.String(64), primary_key=True),
-    sa.Column("owner", sa.String, nullable=False),
-)
 
 SCHEMES = ("postgresql://", "postgres://")  # of the URLs that a store may have
 ROWS = 200  # of a whole store read at a time; a payload may be large
@@ -96,10 +76,15 @@ def is_url(place: str | Path) -> bool:
 def existing(place: str, artifacts: str = "") -> Store:
     """Open a store that is there.
 
-    Raises ConfigError if there is none.
+    Raises ConfigError if there is none, or if it cannot be written to: whoever opens a store says so in it.
     """
     if not is_url(place) and not (Path(place) / "steps.db").is_file():
         raise ConfigError(f"{place}: no store here. Expected a folder with steps.db; the default is runs/store.")
+    if not is_url(place) and not os.access(place, os.W_OK):
+        raise ConfigError(
+            f"{place}: read-only for you, and who opens a store leaves a lock in it. Copy it: cp -r {place} FOLDER, "
+            "and name the copy. Reports and gates need no store."
+        )
     return Store(place, artifacts)
 
 
@@ -118,6 +103,7 @@ class Store:
             raise ConfigError(
                 f"store={place}: say where checkpoints lie, artifacts=FOLDER or a URL that all machines reach."
             )
+        self.journal: Journal | None = None  # told of the steps that this process runs and finds
         self.artifacts: Artifacts = artifacts_at(artifacts or str(Path(place) / "artifacts"))
         self.database: Database = server_at(str(place)) if is_url(place) else SQLite(Path(place))
         self.artifacts.owner = self.owner.name
@@ -125,6 +111,7 @@ class Store:
             with self.database.told():
                 self.open_schema()
                 self.artifacts.sweep(self.owner.living)
+                self.artifacts.sweep_work(self.get)
         except BaseException:
             self.database.close()
             raise
@@ -146,14 +133,7 @@ class Store:
     def open_schema(self) -> None:
         with self.database.writer.begin() as db:
             self.database.alone(db)
-            metadata.create_all(db)
-            self.database.add(db, meta_table, [{"name": "schema", "value": str(SCHEMA)}])
-            found = db.execute(sa.select(meta_table.c.value).where(meta_table.c.name == "schema")).scalar_one()
-        if found != str(SCHEMA):
-            raise StoreError(
-                f"{self.database.name}: the store has schema {found}, this version of the harness reads {SCHEMA}. "
-                "Use the version that wrote it, or start a new store (store=NEW_FOLDER)."
-            )
+            bring_up(db, self.database.name)
 
     def get(self, keys: Sequence[str]) -> dict[str, Record]:
         """Return the finished steps among `keys`.
@@ -249,8 +229,9 @@ class Store:
 
 
 def artifacts_of(payload: dict[str, Any]) -> list[str]:
-    """Return the names of the checkpoints that a payload refers to."""
-    return [mark["weights"] for mark in payload.get("marks", [])]
+    """Return the names of the checkpoints, or of the cached distributions, that a payload refers to."""
+    cached = [payload["distributions"]] if "distributions" in payload else []
+    return [mark["weights"] for mark in payload.get("marks", [])] + cached
 
 
 def drop(db: sa.Connection, keys: Sequence[str]) -> None:

@@ -27,15 +27,20 @@ def row_from_json(content: dict[str, Any]) -> Row:
 
 def write_lines(path: Path, lines: Iterable[dict[str, Any]]) -> None:
     """Write JSON lines atomically: a reader sees the old file or the new one, never half of one."""
-    write_text(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+    write_parts(path, (json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically and make it last."""
+    write_parts(path, [text])
+
+
+def write_parts(path: Path, parts: Iterable[str]) -> None:
+    """Write a text file atomically from parts, which need not all be in memory."""
     draft = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
         with draft.open("w", encoding="utf-8", errors="surrogatepass") as stream:
-            stream.write(text)
+            stream.writelines(parts)
             stream.flush()
             os.fsync(stream.fileno())
         draft.replace(path)

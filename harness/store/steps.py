@@ -54,6 +54,8 @@ def run(
         first.setdefault(key, index)
     found = store.get(list(first))
     done(len(found), len(first))
+    if store.journal is not None and found:
+        store.journal.found(step.kind, len(found))
     while missing := [key for key in first if key not in found]:
         mine = store.claim(missing)
         # What was committed between our look and our claim is read, not run again.
@@ -105,6 +107,8 @@ def work(store: Store, step: Step, keys: Sequence[str], todo: list[int], compute
 def commit(store: Store, batch: list[tuple[str, str, Payload, float]], open_claims: set[str], told: Told) -> None:
     if batch:
         store.put(batch)
+        if store.journal is not None:
+            store.journal.ran(batch)
         keys = [key for key, *_ in batch]
         open_claims.difference_update(keys)
         batch.clear()

@@ -1,68 +1,18 @@
-"""Jobs of the local executor: small modules that report, die, print garbage or outstay their welcome."""
+"""The local executor beyond the contract: garbage among the events, stubborn and deaf jobs, what a cell keeps apart."""
 
 from __future__ import annotations
 
-import os
-import signal
-import textwrap
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-import harness
 from harness.executors import local
-from harness.executors.local import Job
-
-EMIT = """
-import json, os, signal, sys, time
-from pathlib import Path
-message = json.loads(sys.stdin.readline())
-def emit(**event):
-    os.write(1, json.dumps(event).encode() + b"\\n")
-"""
-
-
-class Jobs:
-    """Writes modules into a folder and runs them."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def job(self, name: str, body: str, head: str = EMIT, **message: Any) -> Job:
-        (self.folder / f"{name}.py").write_text(head + textwrap.dedent(body))
-        return Job(name, message, self.folder / "logs" / f"{name}.log")
-
-    def run(self, *jobs: Job, workers: int = 1) -> Iterator[tuple[int, dict[str, Any]]]:
-        paths = (str(self.folder), str(Path(str(harness.__file__)).parents[1]))
-        return local.run(jobs, workers, {"PYTHONPATH": os.pathsep.join(paths)})
+from tests.executors.jobs import Jobs, alive
 
 
 @pytest.fixture
 def jobs(tmp_path: Path) -> Jobs:
-    return Jobs(tmp_path)
-
-
-def alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def test_events_come_in_order_and_the_exit_is_last(jobs: Jobs) -> None:
-    job = jobs.job("counts", 'for n in range(message["n"]): emit(event="n", n=n)', n=50)
-    events = list(jobs.run(job))
-    assert events == [(0, {"event": "n", "n": n}) for n in range(50)] + [(0, {"event": "exit", "code": 0})]
-
-
-def test_each_event_carries_its_jobs_number(jobs: Jobs) -> None:
-    both = [jobs.job("names", 'emit(event="name", own=message["own"])', own=own) for own in ("a", "b")]
-    found = list(jobs.run(*both, workers=2))
-    assert sorted(index for index, event in found if event["event"] == "exit") == [0, 1]
-    assert {index: event["own"] for index, event in found if event["event"] == "name"} == {0: "a", 1: "b"}
+    return Jobs(tmp_path, local.run)
 
 
 @pytest.mark.parametrize(
@@ -85,16 +35,6 @@ def test_garbage_is_kept_beside_the_jobs_own_errors(jobs: Jobs) -> None:
     job = jobs.job("noisy", body, log=str(jobs.folder / "logs" / "noisy.log"))
     list(jobs.run(job))
     assert job.errors.read_text() == "first\nsecond\nthird\n"
-
-
-def test_a_job_cannot_report_its_own_exit(jobs: Jobs) -> None:
-    job = jobs.job("liar", 'emit(event="exit", code=0)\nemit(event="after")\nsys.exit(4)')
-    assert [event for _, event in jobs.run(job)] == [{"event": "after"}, {"event": "exit", "code": 4}]
-
-
-def test_a_job_that_dies_by_a_signal_gives_its_number(jobs: Jobs) -> None:
-    job = jobs.job("dies", 'emit(event="a")\nos.kill(os.getpid(), signal.SIGKILL)')
-    assert list(jobs.run(job)) == [(0, {"event": "a"}), (0, {"event": "exit", "code": -signal.SIGKILL})]
 
 
 def test_a_job_that_never_reads_its_message_still_exits(jobs: Jobs) -> None:
@@ -167,11 +107,3 @@ def test_a_cell_finds_no_input_and_reports_a_recipe_that_exits(jobs: Jobs) -> No
     (_, error), (_, end) = jobs.run(job)
     assert error["event"] == "error" and "read '' and ''" in error["text"] and not error["usage"]
     assert end == {"event": "exit", "code": 1}
-
-
-def test_a_variable_that_is_none_is_taken_from_the_environment(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STAYS", "here")
-    monkeypatch.setenv("GOES", "here")
-    job = jobs.job("looks", 'emit(event="seen", names=sorted({"STAYS", "GOES"} & set(os.environ)))')
-    (_, event), _ = local.run([job], 1, {"PYTHONPATH": str(jobs.folder), "GOES": None})
-    assert event["names"] == ["STAYS"]

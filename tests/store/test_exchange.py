@@ -9,8 +9,9 @@ import pytest
 
 from harness.cli import main
 from harness.errors import StoreError
-from harness.store.database import Store, steps_table
+from harness.store.database import Store
 from harness.store.exchange import clean, merge, pack, unpacked
+from harness.store.schema import steps_table
 from harness.store.steps import Step, run
 
 FITS, VERDICTS = Step("checkpoint", 1, None), Step("verdicts", 1, None)
@@ -150,3 +151,11 @@ def test_the_commands_join_pack_and_clean(tmp_path, capsys):
     assert "would remove 0 checkpoints" in capsys.readouterr().out
     assert main(["store", "merge", one, str(tmp_path / "nowhere")]) == 2
     assert "no store here" in capsys.readouterr().err and not (tmp_path / "nowhere").exists()
+
+
+def test_a_store_that_cannot_be_written_is_told_with_what_to_do(tmp_path, monkeypatch, capsys):
+    Store(tmp_path / "store").close()
+    monkeypatch.setattr("os.access", lambda path, mode: False)  # root may write anywhere but to a read-only medium
+    for words in (["doctor"], ["store", "gc"]):
+        assert main([*words, str(tmp_path / "store")]) == 2
+        assert "store: read-only for you" in capsys.readouterr().err

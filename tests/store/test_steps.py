@@ -1,3 +1,4 @@
+import json
 import multiprocessing
 import os
 import signal
@@ -7,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from harness.errors import StoreError
-from harness.store.database import Store, meta_table, steps_table
+from harness.store.database import Store
+from harness.store.journal import Journal
+from harness.store.schema import meta_table, steps_table
 from harness.store.steps import Step, run
 
 STEP = Step("verdicts", 1, {"limits": 5})
@@ -141,6 +144,27 @@ def test_texts_of_any_kind_come_back_as_they_were(opened):
         run(store, STEP, texts, lambda todo: ((index, {"text": texts[index]}) for index in todo))
     with opened() as store:
         assert [one.payload["text"] for one in run(store, STEP, texts, doubled([]))] == texts
+
+
+def test_the_journal_tells_what_ran_and_what_was_found(opened, tmp_path):
+    path = tmp_path / "steps.jsonl"
+    for texts in (["a"], ["a", "b"]):
+        with opened() as store:
+            store.journal = Journal(path, "cell")
+            run(store, STEP, texts, lambda todo, texts=texts: ((index, {"text": texts[index]}) for index in todo))
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [(line["ran"], line.get("key"), line.get("count")) for line in lines] == [
+        (True, STEP.key("a")[:12], None),
+        (False, None, 1),
+        (True, STEP.key("b")[:12], None),
+    ]
+    assert {line["cell"] for line in lines} == {"cell"} and {line["kind"] for line in lines} == {STEP.kind}
+
+
+def test_a_journal_that_cannot_be_written_stops_nothing(opened, tmp_path):
+    with opened() as store:
+        store.journal = Journal(tmp_path / "no such folder" / "steps.jsonl", "cell")
+        assert len(run(store, STEP, ["a"], lambda todo: ((index, {}) for index in todo))) == 1
 
 
 def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path):
