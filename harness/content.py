@@ -139,6 +139,7 @@ def problem_to_json(problem: Problem) -> dict[str, Json]:
         "level": problem.level,
         "source": problem.source,
         **({} if problem.cpu_s is None else {"cpu_s": problem.cpu_s}),
+        **({"fault": problem.fault} if problem.fault else {}),
     }
 
 
@@ -155,6 +156,7 @@ def problem_from_json(data: object) -> Problem:
             level=None if found["level"] is None else int(found["level"]),
             source=text(found, "source"),
             cpu_s=float(found["cpu_s"]) if "cpu_s" in found else None,
+            fault=text(found, "fault") if "fault" in found else "",
         )
     except (KeyError, TypeError, ValueError, AttributeError) as err:
         raise DataError(f"problem as JSON: {type(err).__name__}: {err}. Expected what problem_to_json writes.") from err

@@ -17,8 +17,10 @@ LINE_EVERY_S = 10.0  # between plain lines of one job
 KINDS = {
     "checkpoint": "training",
     "samples": "sampling",
+    "scores": "scoring",
     "verdicts": "judging",
     "answers": "asking the teacher",
+    "distributions": "reading the teacher",
 }
 
 
@@ -39,6 +41,9 @@ class Tally:
             self.call = ("", 0, 0)
         elif event["event"] == "exit":
             self.ended = True
+        elif event["event"] == "again":
+            self.units.clear()
+            self.call, self.stage = ("", 0, 0), "waiting"
         elif event["event"] == "progress":
             kind, done, total = event["kind"], event["done"], event["total"]
             last_kind, last_done, last_total = self.call
@@ -115,6 +120,8 @@ class Display:
             self.tallies[0].see(event)
         if event["event"] == "note":
             self.say(event["text"])
+        elif event["event"] == "again":
+            self.say(f"{self.names[job]}: {event['text']}")
         elif self.live is None:
             self.line(job, event)
 

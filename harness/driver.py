@@ -5,17 +5,19 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness import catalog
-from harness.base import EMBEDDED, check_logits, logits_source, student_folder
+from harness import catalog, cluster
+from harness.base import EMBEDDED, check_logits, check_student, logits_source, student_folder
 from harness.benchmarks.base import Benchmark
-from harness.compare import UNTRAINED, benchmarks_of, data_folder, teacher_of
+from harness.compare import benchmarks_of, data_folder, teacher_of
 from harness.config import Cell, Command, Run
 from harness.engine import StepEngine
 from harness.errors import ConfigError, HarnessError, SandboxError, TrainingError, UsageError
+from harness.evaluation import UNTRAINED
 from harness.executors import local
 from harness.problems import check_spec, lacking_problems
 from harness.prompting import asked, style_warning
@@ -29,6 +31,7 @@ from harness.store.rows import row_from_json
 from harness.teachers.base import Teacher
 from harness.teachers.requests import KINDS
 from harness.terms import schedule_of
+from harness.training.launch import demand_configuration
 from harness.types import Row
 
 
@@ -62,10 +65,13 @@ def check(command: Command) -> None:
         lambda: demand(command, teacher_of(run)),
         lambda: style_warning(run, student_folder(run)),
         lambda: check_keys(run),
+        lambda: check_student(run),
         *((lambda: check_logits(run, teacher_of(run)),) if asks_logits(command) else ()),
         lambda: check_spec(run.problems, data=data_folder(run)),
         lambda: check_device(run.device),
         lambda: check_training(run),
+        lambda: check_choices(run),
+        lambda: cluster.check(run),
         # One problem shows that a generated benchmark can be had; a fixed one is read whole whatever the size.
         *((lambda name=name: asked(name, run, size=1)) for name in run.benchmark),
     ]
@@ -97,6 +103,8 @@ def check_training(run: Run) -> None:
     """Raise ConfigError for settings of the trainer that cannot be, or that need what is not installed."""
     try:
         schedule_of(run.train, run.threads, run.device, (run.budget.updates,))
+        if run.train.accelerate:
+            demand_configuration(run.train.accelerate, run.device)
     except TrainingError as err:
         raise ConfigError(f"train: {err}.") from err
     if run.train.lora.rank and importlib.util.find_spec("peft") is None:
@@ -107,6 +115,7 @@ def check_training(run: Run) -> None:
 
 
 LOGITS = "logits"  # what a recipe needs if it learns from a teacher's distributions
+WHOLE = "whole logits"  # and of these more than the likeliest tokens: at another temperature all of them count
 
 
 def asks_logits(command: Command) -> bool:
@@ -124,7 +133,7 @@ def logits_of(command: Command) -> str:
 
 
 def needs_of(cell: Cell) -> tuple[str, ...]:
-    """Return what a cell needs as it is configured: kinds of requests, logits, checks, references."""
+    """Return what a cell needs as it is configured: kinds of requests, (whole) logits, checks, references."""
     recipe = catalog.find(cell.recipe)
     return recipe.needs(build(type(recipe.config), dict(cell.config), []))
 
@@ -141,6 +150,12 @@ def demand(command: Command, teacher: Teacher) -> None:
             wrong[
                 f"recipe={cell.label}: it asks the teacher to {', '.join(asked)}, which teacher={teacher.name} cannot "
                 f"for problems={source}. Choose another teacher or recipe."
+            ] = None
+        if {LOGITS, WHOLE} <= needed and command.run.train.logits_top_k:
+            wrong[
+                f"recipe={cell.label}: at its temperature (tau) the whole distribution counts, and "
+                f"train.logits_top_k={command.run.train.logits_top_k} keeps a part of it. Say train.logits_top_k=0, or "
+                "tau=1."
             ] = None
         for what in sorted(needed & without.keys()):
             wrong[
@@ -162,13 +177,13 @@ def sandbox_level(command: Command) -> tuple[Level, tuple[str, ...]]:
 
 
 def proven_benchmarks(command: Command, level: Level) -> list[Benchmark]:
-    """Return the command's benchmarks, their own reference solutions judged; SandboxError unless all pass."""
+    """Return the command's benchmarks, judged: SandboxError unless all references pass and all faults fail."""
     run = command.run
     with Store(run.store, run.artifacts) as store, StepEngine(store, run.sandbox, level) as engine:
         benchmarks = benchmarks_of(run, store)
         for benchmark in benchmarks:
             pairs = [(problem, assemble(problem, problem.reference)) for problem in benchmark.problems]
-            verdicts, _ = engine.judge(pairs, run.sandbox.cpu_s)
+            verdicts, _ = engine.judge(pairs, benchmark.cpu_s or run.sandbox.cpu_s)
             judged = zip(pairs, verdicts, strict=True)
             failed = [f"{problem.id} ({one.reason})" for (problem, _), one in judged if not one.passed]
             if failed:
@@ -176,7 +191,27 @@ def proven_benchmarks(command: Command, level: Level) -> list[Benchmark]:
                     f"benchmark={benchmark.name}: {len(failed)} of {len(pairs)} reference solutions fail here, so no "
                     f"score would mean anything: {'; '.join(failed[:3])}. Raise sandbox.cpu_s, or run `harness doctor`."
                 )
+            demand_faults_fail(engine, benchmark, run.sandbox.cpu_s)
     return benchmarks
+
+
+def demand_faults_fail(engine: StepEngine, benchmark: Benchmark, cpu_s: float) -> None:
+    """Raise SandboxError where a program that a benchmark calls faulty passes here."""
+    pairs = [(one, assemble(one, one.fault)) for one in benchmark.problems if one.fault]
+    verdicts, _ = engine.judge(pairs, benchmark.cpu_s or cpu_s)
+    passed = [one.id for (one, _), verdict in zip(pairs, verdicts, strict=True) if verdict.passed]
+    if passed:
+        raise SandboxError(
+            f"benchmark={benchmark.name}: {len(passed)} of {len(pairs)} faulty programs pass here, so a preference "
+            f"would mean nothing: {'; '.join(passed[:3])}. Run `harness doctor`."
+        )
+
+
+def check_choices(run: Run) -> None:
+    """Raise ConfigError for several samples of a benchmark that has one answer: which of two is preferred."""
+    choices = [name for name in run.benchmark if asked(name, run, size=1).choice]
+    if choices and max(run.k) > 1:
+        raise ConfigError(f"k={max(run.k)}: benchmark={choices[0]} has one answer to a problem. Say k=1 with it.")
 
 
 def compare(command: Command, folder: RunFolder, level: str, watch: Watch) -> Outcome:
@@ -186,28 +221,36 @@ def compare(command: Command, folder: RunFolder, level: str, watch: Watch) -> Ou
     """
     run = command.run
     numbers, names = [-1, *range(len(command.cells))], job_names(command)
+    cpus, gpus = cluster.needs_of(run)
     jobs = [
         local.Job(
             "harness.cell",
             {"words": command.words, "cell": number, "level": level, "sharing": min(workers(command), len(numbers))},
             folder.path / "logs" / f"cell{number + 1}.log",
+            Path.cwd(),
+            cpus,
+            gpus,
         )
         for number in numbers
     ]
     found: dict[int, list[dict[str, Any]]] = {place: [] for place in range(len(jobs))}
     before = recorded(run)
-    for place, event in local.run(jobs, workers(command), environment(run.threads)):
-        watch(place, event)
-        if event["event"] == "row":
-            found[place].append(event)
-        elif event["event"] == "error":
-            kind = UsageError if event["usage"] else HarnessError
-            raise kind(f"{names[place]}: {event['text']}")
-        elif event["event"] == "exit" and event["code"] != 0:
-            raise HarnessError(
-                f"{names[place]}: its process ended with code {event['code']}; see {jobs[place].errors}. Run the same "
-                "command again: it goes on from the last finished step."
-            )
+    execute = cluster.executor_of(run, folder.path)
+    with closing(execute(jobs, workers(command), environment(run.threads))) as events:
+        for place, event in events:
+            watch(place, event)
+            if event["event"] == "row":
+                found[place].append(event)
+            elif event["event"] == "again":  # its machine was lost: what it had told comes anew
+                found[place].clear()
+            elif event["event"] == "error":
+                kind = UsageError if event["usage"] else HarnessError
+                raise kind(f"{names[place]}: {event['text']}")
+            elif event["event"] == "exit" and event["code"] != 0:
+                raise HarnessError(
+                    f"{names[place]}: its process ended with code {event['code']}; see {jobs[place].errors}. Run the "
+                    "same command again: it goes on from the last finished step."
+                )
     for place, events in found.items():
         expected = len(run.benchmark) * (run.cycles if place else 1)
         whole = sum("step" not in event["row"]["protocol"] for event in events)  # further steps beside
@@ -248,9 +291,14 @@ def gather(found: dict[int, list[dict[str, Any]]], folder: Path) -> Outcome:
 
 
 def workers(command: Command) -> int:
-    """Return how many cells run at a time: one per core, or one on a GPU, unless `jobs` says otherwise."""
+    """Return how many cells run at a time: one per core, or one on a GPU, unless `jobs` says otherwise.
+
+    A cluster is given all of them: it knows best what it can take.
+    """
     if command.run.jobs:
         return command.run.jobs
+    if command.run.executor != "local":
+        return len(job_names(command))
     return 1 if command.run.device == "cuda" else max(1, available_cores() // command.run.threads)
 
 
@@ -267,7 +315,7 @@ def environment(threads: int) -> dict[str, str | None]:
     Switches that move the last bits of a number are no part of a step's key, so they are not passed on.
     """
     count = str(threads)
-    unset: dict[str, str | None] = {name: None for name in os.environ if name.startswith(MOVES_NUMBERS)}
+    unset: dict[str, str | None] = {f"{name}*": None for name in MOVES_NUMBERS}
     return unset | {
         "OMP_NUM_THREADS": count,
         "MKL_NUM_THREADS": count,

@@ -7,13 +7,13 @@ Heavy parts (torch, the sandbox) start only when a step must really run, so a fi
 from __future__ import annotations
 
 import dataclasses
+import math
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cache, partial
-from importlib import metadata
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -27,12 +27,14 @@ from harness.store.database import Record, Store
 from harness.store.faults import told
 from harness.store.keys import Json, digest
 from harness.store.steps import Payload, Step
+from harness.store.versions import fit_libraries, libraries, version_of
 from harness.students.decoding import Decoding, Generation
 from harness.teachers.base import Teacher
 from harness.teachers.composed import Composed
 from harness.teachers.model import ModelTeacher
 from harness.teachers.replay import ReplayedOracle
 from harness.teachers.requests import Answer, Request, request_key
+from harness.training.job import Job
 from harness.training.objective import Objective
 from harness.training.schedule import Schedule
 from harness.types import Problem, Sample, Student, TrainingSet, Verdict
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
     from harness.students.served import Served
 
 # Code versions: raise one when the same inputs would give another result. A golden test forces it.
-ANSWERS, SAMPLES, VERDICTS, CHECKPOINT = 1, 1, 2, 1
+ANSWERS, SAMPLES, SCORES, VERDICTS, CHECKPOINT = 1, 1, 1, 2, 1
 SERVED = 2  # of what a server is asked for, beside SAMPLES; 2: nothing is left to the model's generation_config.json
 
 
@@ -160,9 +162,11 @@ class StepEngine:
             "libraries": libraries(),
         }
         if self.generation.backend != "transformers":
+            from harness.students.served import drawn_by
+
             named = self.generation
             server = [named.command, named.options, SERVED] if named.backend == "vllm" else []
-            shared["generation"] = [named.backend, *server]
+            shared["generation"] = [drawn_by(named.backend, named.command), *server]
 
         def compute(todo: list[int]) -> Iterator[tuple[int, Payload]]:
             generate = self.generator(student)
@@ -183,6 +187,36 @@ class StepEngine:
             own = [made[place * decoding.n + index] for index in range(decoding.n)]
             found.append([Sample(key, index, *one) for index, one in enumerate(own)])
         return found, records
+
+    def score(
+        self, student: Student, pairs: Sequence[tuple[str, str]], batch: int
+    ) -> tuple[list[tuple[float, int]], list[Record]]:
+        """Return log q (nats) and tokens of each completion after its prompt, its end token included.
+
+        As with samples, texts of like length are computed together and each such batch is an item.
+        """
+        order = sorted(range(len(pairs)), key=lambda row: (len(pairs[row][0]) + len(pairs[row][1]), pairs[row], row))
+        chunks = [order[start : start + batch] for start in range(0, len(order), batch)]
+        shared: Json = {
+            "weights": student.weights,
+            "threads": self.threads,
+            "device": self.device,
+            "libraries": libraries(),
+        }
+
+        def compute(todo: list[int]) -> Iterator[tuple[int, Payload]]:
+            from harness.students.engine import score
+
+            for number in todo:
+                found = score(self.load(student), [pairs[row] for row in chunks[number]])
+                yield number, {"scores": [[math.fsum(logp), len(logp)] for logp in found]}
+
+        items: list[Json] = [[list(pairs[row]) for row in rows] for rows in chunks]
+        records = self.run(Step("scores", SCORES, shared), items, compute, [len(rows) for rows in chunks])
+        scored: dict[int, tuple[float, int]] = {}
+        for rows, record in zip(chunks, records, strict=True):
+            scored.update(zip(rows, ((logp, tokens) for logp, tokens in record.payload["scores"]), strict=True))
+        return [scored[row] for row in range(len(pairs))], records
 
     def generator(self, student: Student) -> Callable[[Sequence[str], Decoding, Sequence[int]], list[Generation]]:
         """Return what answers a batch of prompts by the student, as `generation.backend` says."""
@@ -279,20 +313,21 @@ class StepEngine:
         shared: Json = {
             "student": student.weights,
             "order": data.order,
-            "objective": objective_key(objective),
+            "objective": objective.key(),
             "schedule": schedule.key(),
             "seed": seed,
-            "libraries": libraries() if schedule.lora is None else libraries() | version_of("peft"),
+            "libraries": fit_libraries(adapter=schedule.lora is not None, launched=schedule.launched),
         }
 
         def compute(todo: list[int]) -> Iterator[tuple[int, Payload]]:
-            from harness.training.trainer import fit
+            from harness.training import soft_labels
+            from harness.training.trainer import run_job
 
             if self.device != "cpu":
                 self.unload()
             with told(self.store.artifacts.root):
                 work = self.store.artifacts.work(step.key(item))
-                marks = fit(
+                job = Job(
                     self.folder(student),
                     data,
                     objective,
@@ -300,15 +335,19 @@ class StepEngine:
                     seed,
                     lambda update: work / "marks" / str(update),
                     lambda done, total: self.progress(Progress("checkpoint", done, total)),
-                    teacher_folder=self.teacher_folder(objective),
-                    bases=lambda weights: self.folder(Student(student.name, weights)),
-                    work=work,
-                    report_to=self.report_to,
+                    self.teacher_folder(objective),
+                    lambda weights: self.folder(Student(student.name, weights)),
+                    self.report_to,
                 )
+                if objective.cached:
+                    labels = soft_labels.labels_of(job, self.run, self.store.artifacts, libraries())
+                    job = dataclasses.replace(job, labels=labels)
+                marks = run_job(job, work)
             kept: list[Json] = []
             for mark in marks:
-                weights = self.store.artifacts.adopt(mark.folder)
-                left_out: dict[str, Json] = {"left_out": {**mark.left_out}} if mark.left_out else {}
+                with told(self.store.artifacts.root):
+                    weights = self.store.artifacts.adopt_from(mark.folder)
+                told_of: dict[str, dict[str, int]] = {"left_out": mark.left_out, "cached": mark.cached}
                 kept.append(
                     {
                         "weights": weights,
@@ -320,39 +359,19 @@ class StepEngine:
                         "own_texts": mark.own_texts,
                         "own_tokens": mark.own_tokens,
                         "micro_batches": mark.micro_batches,
-                        **left_out,
+                        **{name: {**counts} for name, counts in told_of.items() if counts},
                     }
                 )
-            shutil.rmtree(work)
             yield todo[0], {"marks": kept}
 
+        def committed(keys: list[str]) -> None:  # not before: a fit that was killed here would begin anew
+            for key in keys:
+                shutil.rmtree(self.store.artifacts.work(key), ignore_errors=True)
+
         step, item, total = Step("checkpoint", CHECKPOINT, shared), digest(rows), schedule.updates
-        [record] = self.run(step, [item], compute, [total])
+        [record] = self.run(step, [item], compute, [total], committed)
         marks: list[dict[str, Any]] = record.payload["marks"]
         return [Student(student.name, mark["weights"]) for mark in marks], marks, record
-
-
-@cache
-def libraries() -> dict[str, Json]:
-    """Return the versions of what computes a number, without a patch level: another one may move its last bits."""
-    versions: dict[str, Json] = {}
-    for name in ("torch", "transformers", "tokenizers"):
-        versions |= version_of(name)
-    return versions
-
-
-@cache
-def version_of(package: str) -> dict[str, Json]:
-    """Return a package's version without its patch level, by its name; nothing where it is not installed."""
-    try:
-        return {package: ".".join(metadata.version(package).split(".")[:2])}
-    except metadata.PackageNotFoundError:
-        return {}
-
-
-def objective_key(objective: Objective) -> Json:
-    terms = {"contrast": objective.contrast, "soft": objective.soft}
-    return {name: {"name": term.name, **dataclasses.asdict(term)} for name, term in terms.items() if term is not None}
 
 
 def program_of(problem: Problem, program: str, cpu_s: float) -> Program:

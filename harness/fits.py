@@ -13,7 +13,7 @@ from typing import Any, Literal
 from harness.accounts import Account
 from harness.decontaminate import Index
 from harness.engine import Engine
-from harness.errors import TeacherError
+from harness.errors import BudgetError, TeacherError
 from harness.staging import Curriculum, staged
 from harness.store.keys import digest
 from harness.terms import Terms, schedule_of
@@ -43,7 +43,7 @@ class Fits:
         self._rng = rng  # derives a generator from the cell's seed
         self._teacher = teacher  # its name, for errors
         self._logits = logits  # makes or finds the model whose distributions can be learned, when one is first needed
-        self.rows_fitted: set[str] = set()  # different examples so far
+        self.rows_fitted: dict[str, Example] = {}  # different examples so far, by digest
         self._updates_made = 0
 
     def train(
@@ -63,7 +63,7 @@ class Fits:
         updates = self._terms.budget.updates
         objective = self._with_teacher(objective or Objective(), updates * cycles)
         demand_lead(objective, packing=self._terms.train.packing)
-        self.rows_fitted |= {digest([one.prompt, one.completion, one.rejected]) for one in kept}
+        self.rows_fitted |= {digest([one.prompt, one.completion, one.rejected]): one for one in kept}
         self._updates_made += updates * cycles
         self._account.allow("examples", len(self.rows_fitted), self._terms.budget.examples)
         self._account.allow("updates", self._updates_made, updates)
@@ -74,15 +74,16 @@ class Fits:
             order = "as_given"
         marks_at = tuple(updates * (cycle + 1) for cycle in range(cycles))
         schedule = schedule_of(settings, self._terms.threads, self._terms.device, marks_at, restarts)
+        schedule = replace(schedule, tokens=self._countable_tokens(objective))
         data = TrainingSet(tuple(kept), order)
         students, marks, record = self._engine.fit(student, data, objective, schedule, self._seed)
-        self._note_left_out(marks[-1])
+        self._note_told(marks[-1])
         shares: list[tuple[Student, Spent, float]] = []
-        counts, before = ("examples", "tokens", "own_texts", "own_tokens"), dict[str, Any]()
+        counts, before = ("update", "examples", "tokens", "own_texts", "own_tokens"), dict[str, Any]()
         for at_mark, mark in zip(students, marks, strict=True):
             since = {name: mark.get(name, 0) - before.get(name, 0) for name in counts}
             spent = Spent(
-                updates=updates,
+                updates=since["update"],
                 examples=since["examples"],
                 training_tokens=since["tokens"],
                 student_samples=since["own_texts"],
@@ -98,13 +99,23 @@ class Fits:
         schedule = schedule_of(self._terms.train, self._terms.threads, self._terms.device, (updates,))
         [scorer], [mark], record = self._engine.fit(student, data, Objective(), schedule, self._seed)
         self._account.charge(record, Spent(training_tokens=mark["tokens"]))
-        self._note_left_out(mark)
+        self._note_told(mark)
         self._account.notes["updates of the scoring model"] += updates
         return scorer
 
-    def _note_left_out(self, mark: dict[str, Any]) -> None:
-        """Note the examples that a fit could not train on, as the fit tells them: only there are they tokens."""
-        for name, count in mark.get("left_out", {}).items():
+    def _countable_tokens(self, objective: Objective) -> int:
+        """Return the training tokens of a cycle; BudgetError where the student's own texts make them unknown."""
+        tokens = self._terms.budget.training_tokens
+        if tokens and objective.own_texts:
+            raise BudgetError(
+                f"budget.training_tokens={tokens}: this recipe trains on texts that its student writes as it goes, "
+                "whose tokens nobody knows before. Leave the key out, or the recipe's own texts."
+            )
+        return tokens
+
+    def _note_told(self, mark: dict[str, Any]) -> None:
+        """Note what a fit tells of its data, which only there are tokens: what it left out, what a cache gave it."""
+        for name, count in (mark.get("left_out", {}) | mark.get("cached", {})).items():
             self._account.notes[name] += count
 
     def _with_teacher(self, objective: Objective, updates: int) -> Objective:
@@ -122,6 +133,7 @@ class Fits:
                     "distributions. Say logits=FOLDER, or take a recipe of texts (seqkd)."
                 )
             soft = replace(soft, teacher=self._logits().weights)
+        soft = replace(soft, top_k=soft.top_k or self._terms.train.logits_top_k)
         own, batch, budget = own_updates(updates, soft.on_policy), self._terms.train.batch, self._terms.budget
         if own and budget.attempts:
             left = max(0, budget.attempts * self._terms.cycles - self._account.spent.student_samples) // batch

@@ -186,6 +186,11 @@ class Lab:
         return len(self._fits.rows_fitted)
 
     @property
+    def trained_on(self) -> tuple[Example, ...]:
+        """The different examples that the student was trained on so far."""
+        return tuple(self._fits.rows_fitted.values())
+
+    @property
     def budget(self) -> Budget:
         """What may be spent per cycle."""
         return self._terms.budget

@@ -38,11 +38,13 @@ from harness.world.student import SIZES
 ATTEMPTS_PASS = 0.25  # share of the student's attempts assumed to pass
 RIGHT, FAULTY, TRIED = "rehearsed = 1", "rehearsed = 2", "rehearsed = 3"  # no word that a recipe may object to
 
+CHARACTERS = 2.6  # of a token of the embedded student in Pipelines programs; 1.3 in TinyPy's
+
 LONGEST_S = 60.0  # a recipe whose loop ends on real verdicts only would be rehearsed for ever
 
 # Seconds of one unit on one core with the embedded student, measured on the default run; they set the proportions of
 # the progress display and the first guess of the time left. Real students move both by one common factor.
-UNIT_S = {"checkpoint": 0.045, "samples": 0.005, "verdicts": 0.004, "answers": 0.0007}
+UNIT_S = {"checkpoint": 0.045, "samples": 0.005, "scores": 0.001, "verdicts": 0.004, "answers": 0.0007}
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,7 @@ class Rehearsal:
         self, student: Student, data: TrainingSet, objective: Objective, schedule: Schedule, seed: int
     ) -> tuple[list[Student], list[dict[str, Any]], Record]:
         pairs = sum(one.rejected is not None for one in data.examples) if objective.uses_pairs else 0
+        schedule = schedule.within([schedule.batch * tokens_of(data, objective)] * schedule.updates)
         longer = round(schedule.updates * (1 + pairs / len(data.examples)))  # a faulty half is a second forward pass
         record = self.record("checkpoint", [student.weights, repr(data), repr(objective), repr(schedule), seed], longer)
         marks: list[dict[str, Any]] = [
@@ -140,6 +143,13 @@ class Rehearsal:
         return [Student(student.name, mark["weights"]) for mark in marks], marks, record
 
 
+def tokens_of(data: TrainingSet, objective: Objective) -> int:
+    """Return about how many tokens an example has, a faulty half's included."""
+    texts = [one.prompt + one.completion for one in data.examples]
+    texts += [one.prompt + one.rejected for one in data.examples if one.rejected and objective.uses_pairs]
+    return max(1, round(sum(map(len, texts)) / CHARACTERS / len(data.examples)))
+
+
 def checks(problem: Problem) -> str:
     """Tell a problem's checks from none at all: a program that is only run is another step."""
     return "none" if problem.checks == () else "checks"
@@ -150,8 +160,8 @@ def forecast(command: Command, benchmarks: Sequence[Benchmark]) -> list[Forecast
     run = command.run
     evaluation = Counter[str]()
     for benchmark in benchmarks:
-        count = len(benchmark.problems) * run.decode.samples * run.decode.steps
-        evaluation.update({"samples": count, "verdicts": count})
+        count = len(benchmark.problems) * (1 if benchmark.choice else run.decode.samples * run.decode.steps)
+        evaluation.update({"scores": 2 * count} if benchmark.choice else {"samples": count, "verdicts": count})
     base = Counter({"checkpoint": -(-run.world.base_examples // BATCH)} if run.student in SIZES else {})
     pools: dict[int, tuple[Problem, ...]] = {}  # by seed: recipes share them
     found = [Forecast("untrained", dict(base + evaluation), Spent())]

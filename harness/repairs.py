@@ -30,8 +30,9 @@ class Step:
 
 
 def can_repair(benchmark: Benchmark) -> bool:
-    """Tell whether there are programs to repair, as continuations of a header; text and chat answers are not."""
-    return benchmark.style != "instruct" and not any(isinstance(one.checks, Text) for one in benchmark.problems)
+    """Tell whether there are programs to repair, as continuations of a header; text, chat answers, choices are not."""
+    written = benchmark.style != "instruct" and not benchmark.choice
+    return written and not any(isinstance(one.checks, Text) for one in benchmark.problems)
 
 
 def repaired(

@@ -13,6 +13,7 @@ import math
 import types
 import typing
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from harness import catalog
@@ -34,6 +35,9 @@ def resolve(words: Sequence[str], *, need_recipe: bool = True) -> Command:
         settings["teacher.name"] = settings.pop("teacher")
     preset = one_word(settings.pop("preset", ["default"]), "preset", problems)
     tree = read_preset(preset, problems)
+    if "parts" in tree:
+        problems.append(f"preset={preset}: it is several comparisons, which only compare and plan take.")
+        tree = {}
     run_words = {key: value for key, value in settings.items() if key.partition(".")[0] in run_keys()}
     recipe_words = {key: value for key, value in settings.items() if key not in run_words}
     for key, values in run_words.items():
@@ -104,23 +108,34 @@ def presets() -> tuple[str, ...]:
 
 
 def read_preset(name: str, problems: list[str]) -> dict[str, Any]:
+    """Return the keys of a preset: one of ours, or a file of the user's."""
     import yaml
 
-    if name not in presets():
-        problems.append(f"preset={name}: no such preset{suggest(name, presets())}. Presets: {', '.join(presets())}.")
+    own = name.endswith(".yaml")
+    if not own and name not in presets():
+        known = ", ".join((*presets(), "PATH.yaml"))
+        problems.append(f"preset={name}: no such preset{suggest(name, presets())}. Presets: {known}.")
         return {}
-    text = (importlib.resources.files("harness") / "conf" / f"{name}.yaml").read_text(encoding="utf-8")
-    return yaml.safe_load(text) or {}
+    file = Path(name) if own else importlib.resources.files("harness") / "conf" / f"{name}.yaml"
+    try:
+        found: object = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as err:
+        problems.append(f"preset={name}: cannot be read ({' '.join(str(err).split())}). Expected a YAML file of keys.")
+        return {}
+    if found is not None and not isinstance(found, dict):
+        problems.append(f"preset={name}: found {type(found).__name__}, expected a mapping of keys to values.")
+        return {}
+    return typing.cast("dict[str, Any]", found or {})
 
 
 def put(tree: dict[str, Any], key: str, values: list[Any], problems: list[str]) -> None:
-    """Set `a.b` in a nested mapping; a single value stays single, so that the key's type can be checked."""
+    """Set `a.b` or `a.b.c` in a nested mapping; a single value stays single, so that the key's type can be checked."""
     group, dot, name = key.partition(".")
     value = values[0] if len(values) == 1 else values
     if not dot:
         tree[group] = value
     elif isinstance(tree.setdefault(group, {}), dict):
-        tree[group][name] = value
+        put(tree[group], name, values, problems)
     else:
         problems.append(f"{key}: {group} is a single value, it has no key {name}.")
 
@@ -280,15 +295,21 @@ ABOVE_ZERO = (
     "sandbox.cpu_s",
     "sandbox.wall_s",
     "sandbox.memory_mb",
+    "slurm.hours",
 )
 NOT_NEGATIVE = (
     "jobs",
+    "ray.restarts",
+    "slurm.memory_gb",
+    "slurm.restarts",
     "workers",
+    "budget.training_tokens",
     "budget.attempts",
     "budget.teacher_calls",
     "budget.teacher_usd",
     "train.warmup",
     "train.attempt_tokens",
+    "train.logits_top_k",
     "decode.temperature",
     "decode.max_new_tokens",
     "sandbox.training_cpu_s",

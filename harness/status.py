@@ -70,6 +70,7 @@ class JobStatus:
     tally: Tally = field(default_factory=Tally)
     rows: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     code: int | None = None  # its exit code, once it has ended
+    host: str = ""  # that it runs on, where that is for a cluster to say
     error: str = ""
 
 
@@ -103,6 +104,10 @@ def read_status(folder: Path) -> Status:
         job.tally.see(line)
         if line["event"] == "row":
             job.rows.append(line["row"])
+        elif line["event"] == "placed":
+            job.host = line["host"]
+        elif line["event"] == "again":
+            job.rows.clear()
         elif line["event"] == "exit":
             job.code = line["code"]
         elif line["event"] == "error":

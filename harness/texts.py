@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import textwrap
 import typing
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from harness import catalog
+from harness import catalog, cluster
 from harness.base import student_folder
 from harness.benchmarks.registry import available
 from harness.config import Budget, Command, Run
 from harness.display import clock
 from harness.driver import logits_of
+from harness.legend import legend
 from harness.plan import ATTEMPTS_PASS, Forecast
 from harness.problems import GENERATED
 from harness.prompting import NOT_USED, RAW_CHAT, style_warning
 from harness.resolve import presets
+from harness.runs import LOGITS_TEACHER
 from harness.sandbox import remedies
 from harness.sandbox.selftest import Trial
 from harness.sandbox.speed import Speed
@@ -31,6 +34,8 @@ from reports.checks import settings_label
 from reports.table import Table, build
 
 Facts = dict[str, Any]  # a run's keys and values
+KEY_WIDTH = 30  # of a key with its default, in the list of keys
+WORTH = 0.05  # a difference that people ask for, to tell the chance of finding it
 DISCORDANT = 0.2  # share of problems on which two students differ, assumed before any is known
 
 
@@ -47,6 +52,8 @@ def opening(command: Command, level: str, missing: Sequence[str]) -> Iterator[st
     if warning := style_warning(run, student_folder(run)):
         yield f"warning     {warning}"
     yield f"budget      {budget_text(run.budget)}"
+    if place := cluster.told(run):
+        yield f"cells       on {place}"
     yield f"sandbox     {level}"
     for one in missing:
         yield f"            refused here: {one}"
@@ -64,7 +71,9 @@ def isolation(level: str, missing: Sequence[str]) -> Iterator[str]:
 
 
 def budget_text(budget: Budget) -> str:
-    limits = [f"{budget.examples:,} examples", f"{budget.updates:,} updates"]
+    most = "at most " if budget.training_tokens else ""
+    limits = [f"{budget.examples:,} examples", f"{most}{budget.updates:,} updates"]
+    limits += [f"{budget.training_tokens:,} training tokens"] if budget.training_tokens else []
     limits += [f"{budget.attempts:,} attempts"] if budget.attempts else []
     limits += [f"{budget.teacher_calls:,} teacher calls"] if budget.teacher_calls else []
     return f"{', '.join(limits)} per cycle{'' if budget.teacher_calls else '; teacher calls not limited'}"
@@ -82,11 +91,9 @@ def plan(command: Command, forecasts: Sequence[Forecast], workers: int, sizes: S
             f"{one.name[:33]:<34}{one.spent.teacher_calls:>8,}{one.spent.student_samples:>10,}"
             f"{one.units.get('verdicts', 0):>9,}{one.spent.updates:>9,}{clock(one.seconds):>9}"
         )
-    total = sum(one.seconds for one in forecasts)
-    longest = max(one.seconds for one in forecasts)
     yield ""
     yield (
-        f"About {clock(max(longest, total / workers))} on {workers} core(s) if nothing is recorded yet; "
+        f"About {clock(duration(forecasts, workers))} on {workers} core(s) if nothing is recorded yet; "
         "what is recorded costs nothing."
     )
     yield (
@@ -99,8 +106,19 @@ def plan(command: Command, forecasts: Sequence[Forecast], workers: int, sizes: S
             f"Detectable on {name} with 80 % power: {effect:.1f} points between two checkpoints, if {DISCORDANT:.0%} "
             f"of its {size} problems are decided differently."
         )
+        found = power.power_of(WORTH, math.sqrt(DISCORDANT / size))
+        yield (
+            f"  A true difference of {100 * WORTH:g} points is found there in {100 * found:.0f} % of comparisons; to "
+            f"find it in 80 % takes {power.problems_for(WORTH, DISCORDANT):,} problems."
+        )
     if len(command.run.seed) == 1:
         yield "One seed decides nothing about a recipe. Say seed=0,1,2 or more."
+
+
+def duration(forecasts: Sequence[Forecast], workers: int) -> float:
+    """Return about how many seconds jobs take side by side; the longest is not split."""
+    seconds = [one.seconds for one in forecasts]
+    return max(*seconds, sum(seconds) / workers)
 
 
 def table_of(command: Command, rows: Sequence[Row], timings: Sequence[dict[str, Any]]) -> Table:
@@ -114,16 +132,17 @@ def table_of(command: Command, rows: Sequence[Row], timings: Sequence[dict[str, 
         command=f"harness compare {' '.join(command.words)}",
         notes=notes_of(rows),
     )
-    return dataclasses.replace(table, about=about(dataclasses.asdict(run)))
+    return dataclasses.replace(table, about=about(dataclasses.asdict(run) | {LOGITS_TEACHER: logits_of(command)}))
 
 
 def about(facts: Facts) -> dict[str, str]:
-    """Return what a run's results are of: student, teacher and training problems."""
+    """Return what a run's results are of: student, teachers of texts and of distributions, training problems."""
     teacher = facts["teacher"]
     if not isinstance(teacher, str):  # a run of this version states all that its answers rest on
         name, model = str(teacher["name"]), str(teacher.get("model", ""))
         teacher = f"{name}:{model}" if model and ":" not in name else name
-    return {"student": str(facts["student"]), "teacher": teacher, "problems": str(facts["problems"])}
+    logits = {"logits": str(facts[LOGITS_TEACHER])} if facts.get(LOGITS_TEACHER) else {}
+    return {"student": str(facts["student"]), "teacher": teacher, **logits, "problems": str(facts["problems"])}
 
 
 ONE_PASS = (
@@ -168,7 +187,8 @@ def seconds_of(timings: Sequence[dict[str, Any]]) -> dict[tuple[str, str, int | 
 
 def moved(found: Moved) -> str:
     checkpoints = f"all {found.artifacts:,} checkpoints that they refer to are there"
-    return f"{found.steps:,} steps, {found.new:,} of them new; {checkpoints}"
+    accounts = f"; {found.accounts:,} accounts of what teachers were paid" if found.accounts else ""
+    return f"{found.steps:,} steps, {found.new:,} of them new; {checkpoints}{accounts}"
 
 
 def cleaned(found: Cleaned, dry: bool) -> str:
@@ -194,7 +214,7 @@ def status(found: Status) -> Iterator[str]:
         doing = job.tally.doing() if job.code in (None, 0) else f"ended with code {job.code}"
         if not found.holder and job.code is None:
             doing = f"not ended; was at {doing}"
-        yield f"  {job.name}: {doing}"
+        yield f"  {job.name}: {doing}{f' on {job.host}' if job.host else ''}"
         for row in job.rows[-1:]:
             rate = sum(row["correct"]) / (row["n"] * row["samples"])
             spent = row["spent"]
@@ -240,7 +260,7 @@ def listing(what: str = "") -> Iterator[str]:
         "recipes": recipes,
         "benchmarks": lambda: iter(available()),
         "presets": lambda: iter(presets()),
-        "keys": lambda: (f"{key}={value}" for key, value in leaves(Run())),
+        "keys": keys,
     }
     yield from lists[what]() if what else everything()
 
@@ -279,6 +299,17 @@ def everything() -> Iterator[str]:
     yield f"  {', '.join(presets())}"
     yield "keys:"
     yield from wrapped(f"{key}={value}" for key, value in leaves(Run()))
+
+
+def keys() -> Iterator[str]:
+    """Yield a key of the configuration a line, with its default and what it means."""
+    told = legend(Run())
+    for key, value in leaves(Run()):
+        word = f"{key}={value}"
+        if len(word) > KEY_WIDTH:
+            yield word
+            word = ""
+        yield from textwrap.wrap(f"{word:<{KEY_WIDTH}} {told[key]}", 79, subsequent_indent=" " * (KEY_WIDTH + 1))
 
 
 def wrapped(words: typing.Iterable[str], width: int = 78) -> Iterator[str]:

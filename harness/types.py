@@ -88,6 +88,7 @@ class Problem:
     level: int | None = None  # difficulty as the source grades it, 1 is easiest
     source: str = ""  # where it came from: "pipelines", "mbpp:train", a file's name
     cpu_s: float | None = None  # CPU seconds that its checks need at least, where that is more than usual
+    fault: str = ""  # a completion that fails the checks, where a student is to choose between it and the reference
 
 
 @dataclass(frozen=True)
@@ -177,6 +178,9 @@ class Spent:
     def __add__(self, other: Spent) -> Spent:
         names = Spent.__dataclass_fields__
         return Spent(**{name: getattr(self, name) + getattr(other, name) for name in names})
+
+
+CHOSEN = "chosen of two"  # a row's decoding where a student only tells which of two programs it finds likelier
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,8 @@ def test_a_run_leaves_rows_table_configuration_versions_samples_and_students(fin
     ]
     assert len(lines) == 16 and {"task_id", "completion", "passed", "status"} <= lines[0].keys()
     assert sorted(path.name for path in (found / "students").iterdir()) == ["iterkd-seed0-cycle2", "persd-seed0-cycle2"]
+    examples = (found / "examples" / "iterkd-seed0.jsonl").read_text().splitlines()
+    assert examples and all(json.loads(one)["completion"] for one in examples)
 
 
 def test_the_opening_tells_student_teacher_problems_budget_and_sandbox(finished):

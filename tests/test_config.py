@@ -178,3 +178,10 @@ def test_a_swept_row_can_be_the_reference_by_its_label():
 def test_a_url_is_one_value_whatever_stands_in_it(url):
     problems: list[str] = []
     assert parse([f"store={url}"], problems) == {"store": [url]} and not problems
+
+
+def test_a_key_of_a_group_within_a_group_is_set():
+    run = resolve(["recipe=seqkd", "train.lora.rank=4", "train.lora.targets=q_proj,v_proj"]).run
+    assert (run.train.lora.rank, run.train.lora.targets, run.train.lora.alpha) == (4, ("q_proj", "v_proj"), 32)
+    with pytest.raises(ConfigError, match=r"train\.lora\.rnk: no such key \(did you mean rank\?\)"):
+        resolve(["recipe=seqkd", "train.lora.rnk=4"])

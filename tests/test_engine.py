@@ -185,7 +185,7 @@ def test_a_sandbox_weaker_than_at_the_runs_beginning_is_refused(opened, monkeypa
 
 
 def test_a_second_fit_gives_the_same_marks_and_does_not_train(opened, monkeypatch):
-    calls = counted(monkeypatch, trainer, "fit")
+    calls = counted(monkeypatch, trainer, "run_job")
     objective = Objective(contrast=Margin(0.2, 0.5))
     first = opened().fit(TINY, DATA, objective, SCHEDULE, 3)
     assert [mark["update"] for mark in first[1]] == [2, 4] and len({one.weights for one in first[0]}) == 2
@@ -194,7 +194,7 @@ def test_a_second_fit_gives_the_same_marks_and_does_not_train(opened, monkeypatc
 
 def test_another_seed_or_a_contrast_is_another_training(opened, monkeypatch):
     engine = opened()
-    calls = counted(monkeypatch, trainer, "fit")
+    calls = counted(monkeypatch, trainer, "run_job")
     ends = [
         engine.fit(TINY, DATA, objective, SCHEDULE, seed)[0][-1].weights
         for objective, seed in ((Objective(), 3), (Objective(), 4), (Objective(contrast=Margin(0.2, 0.5)), 3))
@@ -216,3 +216,57 @@ def test_a_trained_student_is_sampled_from_the_store(opened):
     students_at_marks, _, _ = engine.fit(TINY, DATA, Objective(), SCHEDULE, 3)
     samples, _ = engine.sample(students_at_marks[-1], PROMPTS, DRAWN, 1, 8)
     assert engine.folder(students_at_marks[-1]).is_dir() and len(samples) == 3
+
+
+def test_a_fit_that_is_killed_before_its_record_goes_on_from_its_checkpoint(opened, monkeypatch):
+    """What the store took of it must not be missing from what it goes on from."""
+    engine, kept = opened(), Store.put
+    real = trainer.run_job
+    monkeypatch.setattr(trainer, "run_job", lambda job, work: real(job, work, 0.0))
+
+    def killed(store: Store, records: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Store, "put", killed)
+    with pytest.raises(KeyboardInterrupt):
+        engine.fit(TINY, DATA, Objective(), SCHEDULE, 3)
+    monkeypatch.setattr(Store, "put", kept)
+    told: list[int] = []
+    engine.progress = lambda event: told.append(event.done) if event.kind == "checkpoint" else None
+    again = engine.fit(TINY, DATA, Objective(), SCHEDULE, 3)
+    assert {one for one in told if one} == {4}  # of its four updates the last one alone
+    monkeypatch.setattr(trainer, "run_job", real)
+    assert opened("another").fit(TINY, DATA, Objective(), SCHEDULE, 3)[:2] == again[:2]
+    assert not list((engine.store.artifacts.root / "work").iterdir())
+
+
+def test_another_version_of_the_server_is_another_sample(opened, monkeypatch):
+    from harness.config import Generating
+    from harness.students import served
+
+    engine = opened()
+    engine.generation = Generating("vllm", command="vllm serve")
+    monkeypatch.setattr(StepEngine, "generator", lambda self, student: echoed)
+    keys = list[str]()
+    for version in ("0.33.0", "0.34.0"):
+        monkeypatch.setattr(served, "server_version", lambda command, version=version: version)
+        keys += [record.key for record in engine.sample(TINY, PROMPTS[:1], DRAWN, 1, 8)[1]]
+    assert len(set(keys)) == 2
+
+
+def echoed(prompts, decoding, seeds):
+    from harness.students.decoding import Generation
+
+    return [Generation(text, "stop", 1, 1) for text in prompts]
+
+
+def test_a_fits_key_has_the_versions_of_what_computes_it_and_of_nothing_else(monkeypatch):
+    from harness.store import versions
+
+    monkeypatch.setattr(versions, "version_of", lambda name: {name: "1.2"})
+    versions.libraries.cache_clear()
+    plain = {"torch", "transformers", "tokenizers"}
+    assert set(versions.fit_libraries(adapter=False, launched=False)) == plain
+    assert set(versions.fit_libraries(adapter=True, launched=False)) == plain | {"peft"}
+    assert set(versions.fit_libraries(adapter=False, launched=True)) == plain | {"accelerate", "deepspeed"}
+    versions.libraries.cache_clear()

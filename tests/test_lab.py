@@ -23,8 +23,8 @@ BASE = Student("tiny", "base")
 WIDE = Budget(examples=100, updates=5, attempts=100)
 
 
-def terms(cycles: int, budget: Budget, *, packing: bool = False) -> Terms:
-    train = Train(batch=4, packing=packing)
+def terms(cycles: int, budget: Budget, *, packing: bool = False, logits_top_k: int = 0) -> Terms:
+    train = Train(batch=4, packing=packing, logits_top_k=logits_top_k)
     return Terms(cycles, budget, train, threads=1, device="cpu", batch=8, max_new_tokens=32, stop=(), cpu_s=1.0)
 
 
@@ -76,14 +76,16 @@ def lab_of(
     held: tuple[Problem, ...] = (),
     keep: bool = False,
     packing: bool = False,
+    logits_top_k: int = 0,
     engine: Priced | None = None,
     teacher: Anything | None = None,
+    **more: Any,
 ) -> tuple[Lab, Priced]:
     """Return a lab and the engine behind it; a benchmark holds the problems `held`."""
     index = index_of([Held("held", held)] if held else [], keep=keep)
     engine = engine or Priced()
-    shared = terms(cycles, budget, packing=packing)
-    return Lab(engine, shared, BASE, PROBLEMS, teacher or Anything(), index, seed), engine
+    shared = terms(cycles, budget, packing=packing, logits_top_k=logits_top_k)
+    return Lab(engine, shared, BASE, PROBLEMS, teacher or Anything(), index, seed, **more), engine
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pytest
 
 from harness.config import Budget
 from harness.errors import BudgetError
-from harness.lab import Example, Solve
+from harness.lab import Example, Objective, Soft, Solve
 from harness.types import Check, Problem, Spent, Student
 from tests.fakes import Scripted, lab_of
 
@@ -64,6 +64,21 @@ def test_rows_that_are_trained_on_again_take_nothing_from_the_budget_of_examples
     own.fit(own.fit(BASE, rows), rows)
     with pytest.raises(BudgetError, match=r"budget\.examples"):
         own.fit(BASE, [Example("def h(x):\n", "    return x\n")])
+
+
+def test_a_budget_of_training_tokens_ends_each_cycles_fit_where_they_are_spent():
+    own, _ = lab(training_tokens=500, updates=5)
+    rows = [Example(one.prompt, "    return x\n") for one in POOL]  # some 14 tokens each, 16 to an update
+    last = [own.spent.updates for _ in own.fit_through(BASE, rows)]
+    assert last == [2, 4]
+
+
+def test_texts_of_the_students_own_cannot_be_counted_before_and_are_refused_with_such_a_budget():
+    own, engine = lab(training_tokens=500)
+    soft = Objective(soft=Soft("reverse", on_policy=0.5))
+    with pytest.raises(BudgetError, match=r"budget\.training_tokens=500"):
+        own.fit(BASE, [Example("def f(x):\n", "    return x\n")], soft)
+    assert engine.trained == []
 
 
 def test_a_scoring_model_is_trained_beside_the_student_and_its_replies_are_read():

@@ -101,3 +101,10 @@ def test_gsm8ks_pool_is_its_train_split_less_a_development_set():
     assert {one.prompt for one in found} < {one.prompt for one in gsm8k.problems("train", data)}
     assert not {one.prompt for one in found} & {one.prompt for one in gsm8k.problems("test", data)}
     assert lacking_problems("gsm8k:train", data=data) == {}
+
+
+def test_another_temperature_needs_more_than_the_cached_tokens():
+    with pytest.raises(ConfigError, match=r"recipe=kd-fkl tau=2\.0: .*train\.logits_top_k=64 keeps a part"):
+        check(resolve(["recipe=kd-fkl,seqkd", "kd-fkl.tau=2.0", "train.logits_top_k=64"]))
+    check(resolve(["recipe=kd-fkl", "train.logits_top_k=64"]))
+    check(resolve(["recipe=seqkd", "seqkd.tau=2.0", "train.logits_top_k=64"]))  # learns from texts alone

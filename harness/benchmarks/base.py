@@ -41,6 +41,8 @@ class Benchmark:
     whole: bool = False  # its samples are whole programs (MBPP's way), not continuations of the prompt (HumanEval's)
     where: str = ""  # the data was found there; a path, a package, or a word
     request: str = ""  # what a chat model is asked where the answer is text; `{}` stands for the prompt
+    choice: bool = False  # a student chooses between each problem's reference and its fault, instead of writing
+    cpu_s: float | None = None  # limit of its programs, where it is lower than the run's
 
     def prompt(self, problem: Problem) -> str:
         """Return the text that a student is given; in style instruct, what its chat template is to be filled with."""

@@ -5,6 +5,7 @@ time; a problem's level is its number of steps, and checks compare type and valu
 another size is another set, with a digest of its own.
 
 Changelog
+2  2026-11  two checks of each problem are visible, for repairs at inference
 1  2026-11  first version
 """
 
@@ -18,7 +19,7 @@ from harness.types import Problem
 from harness.world import pool
 
 VERSION = pool.WORLD_VERSION
-DATA_HASH = "39721c09c7d20b3c9cab2d4512b8ec880a708080f8c4a7a614a8ad143b3022a8"
+DATA_HASH = "1c8e26f42f850a34dcaa9794f5938de3732be6a82c4e7804f745b1f4e1f20044"
 SPLITS: tuple[str, ...] = ()
 
 

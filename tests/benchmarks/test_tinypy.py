@@ -5,10 +5,11 @@ import json
 import pytest
 
 from harness.benchmarks.registry import load
-from harness.compare import cut_short, similarity, terms
+from harness.compare import terms
 from harness.config import Run
 from harness.decontaminate import index_of
 from harness.errors import ConfigError, DataError
+from harness.evaluation import cut_short, similarity
 from harness.problems import load_pool
 from harness.sandbox.answers import compared
 from harness.scoring.samples import check, found_at

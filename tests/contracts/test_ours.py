@@ -28,6 +28,8 @@ def test_a_teacher_whose_answers_hang_together_is_caught():
 
 OFFLINE = {
     "pipelines",
+    "preference:oracle",
+    "preference:mutator",
     "humaneval",
     "tinypy-execution",
     "tinypy-completion:token",
