@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -158,6 +159,14 @@ def test_a_wrong_address_is_told_at_once(address: str) -> None:
     pytest.importorskip("ray")
     with pytest.raises(ConfigError, match="HOST:PORT"):
         cluster.check(Run(executor="ray", ray=OnRay(address=address)))
+
+
+def test_a_cell_that_no_node_could_ever_take_is_refused_before_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    node = {"Alive": True, "Resources": {"CPU": 2.0}}
+    monkeypatch.setattr("harness.executors.ray.connect", lambda address: None)
+    monkeypatch.setattr("harness.executors.ray.package", lambda: SimpleNamespace(nodes=lambda: [node]))
+    with pytest.raises(ConfigError, match="takes 4 cores and 0 GPUs, and no node that is up has as many"):
+        cluster.check(Run(executor="ray", threads=4))
 
 
 def test_keys_of_another_executor_are_refused() -> None:

@@ -37,7 +37,7 @@ def test_every_command_of_a_workflow_is_one_of_ours(path: Path) -> None:
         parser().parse_args(words)
 
 
-@pytest.mark.skipif(shutil.which("actionlint") is None, reason="no actionlint here")
+@pytest.mark.skipif(shutil.which("actionlint") is None, reason="needs actionlint on the path; it is no Python package")
 def test_actionlint_accepts_the_github_workflow() -> None:
     done = subprocess.run(["actionlint", str(GITHUB)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,12 +20,17 @@ def marked_files() -> set[str]:
 
 
 def system_v() -> dict[str, list[str]]:
-    """Return the tables of System V objects and POSIX queues, as far as the host shows them."""
+    """Return the tables of System V objects, as far as the host shows them, without those of PostgreSQL's account.
+
+    A server of that account, which other tests start at the same time, keeps one segment while it runs.
+    """
     tables: dict[str, list[str]] = {}
+    servers = {str(one.pw_uid) for one in pwd.getpwall() if one.pw_name == "postgres"}
     for name in ("shm", "sem", "msg"):
         path = Path("/proc/sysvipc") / name
-        # key, id, mode and owner stay; sizes and times of other people's objects may change
-        tables[name] = [" ".join(line.split()[:3]) for line in path.read_text().splitlines()] if path.exists() else []
+        header, *lines = [line.split() for line in path.read_text().splitlines()] if path.exists() else [[]]
+        # key, id and mode stay; sizes and times of other people's objects may change
+        tables[name] = [" ".join(one[:3]) for one in lines if one[header.index("cuid")] not in servers]
     return tables
 
 
