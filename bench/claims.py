@@ -31,7 +31,7 @@ SPREADS = (0.1, 0.25, 0.4, 0.8)  # of seeds, in logits
 GAIN = 1.2  # in logits, of the one true claim
 DEEP = 0.0025
 APART = 6  # claims of a report that each half of the rule is tried on alone
-DRAWS = 1_000  # of each bootstrap; the product's take 20,000, but the rule's other half decides beyond a thousandth
+DRAWS = 400  # of each bootstrap; the product takes 20,000, and the rule's other half decides beyond a two-hundredth
 
 
 @dataclass(frozen=True)

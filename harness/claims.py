@@ -29,7 +29,10 @@ def read_claims(stated: Sequence[dict[str, Any]]) -> list[Claim]:
         return [Claim(**one) for one in wholes]
     except (KeyError, TypeError) as err:
         names = ", ".join(one.name for one in dataclasses.fields(Claim))
-        raise ConfigError(f"a claim is not whole ({type(err).__name__}: {err}). Expected {names}.") from err
+        said = ", ".join(f"“{one.get('says', '?')}”" for one in stated)
+        raise ConfigError(
+            f"claims {said}: one is not whole ({type(err).__name__}: {err}). Expected {names} of each."
+        ) from err
 
 
 def demand_lines(parts: Parts) -> None:
@@ -45,7 +48,8 @@ def demand_lines(parts: Parts) -> None:
             lacking = {claim.line, *([claim.over] if claim.over else [])} - labels
             lacking |= {claim.benchmark} - set(command.run.benchmark)
             if lacking:
-                wrong.append(f"claim “{claim.says}”: part {name} has no {', '.join(sorted(lacking))}.")
+                there = ", ".join((*sorted(labels), *command.run.benchmark))
+                wrong.append(f"claim “{claim.says}”: part {name} has no {', '.join(sorted(lacking))}. There: {there}.")
             if len(command.run.seed) < 2:
                 wrong.append("seed: a claim needs two seeds or more, and five to mean anything. Say seed=0,1,2,3,4.")
             if not claim.over and command.run.cycles < 2:

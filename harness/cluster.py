@@ -42,6 +42,12 @@ def check(run: Run) -> None:
 
         variables_of(run)
         ray.connect(run.ray.address)
+        cpus, gpus = needs_of(run)
+        if not ray.fits(cpus, gpus):
+            raise ConfigError(
+                f"ray.address={run.ray.address}: a cell takes {cpus} cores and {gpus} GPUs, and no node that is up has "
+                "as many. Lower threads or train.processes, or start such a node."
+            )
         check_nodes(run, look(), ray.everywhere(look))
 
 
@@ -50,7 +56,12 @@ def check_keys(run: Run) -> None:
     groups = (("ray", run.ray != OnRay()), ("slurm", run.slurm != OnSlurm()))
     wrong = [name for name, changed in groups if changed and run.executor != name]
     if wrong:
-        raise ConfigError([f"{name}.…: a key of executor={name}, and this is {run.executor}." for name in wrong])
+        raise ConfigError(
+            [
+                f"{name}.…: a key of executor={name}, and this is {run.executor}. Say executor={name}, or leave it out."
+                for name in wrong
+            ]
+        )
 
 
 def look() -> dict[str, Any]:

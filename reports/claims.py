@@ -40,7 +40,8 @@ def cells_of(one: Finding) -> list[str]:
         return [one.claim.says, "not finished", MISSING, MISSING, MISSING]
     found, measured = one.decided, one.decided.measured
     difference = f"{100 * measured.value:+.1f} [{100 * measured.low:+5.1f}, {100 * measured.high:+5.1f}]"
-    p = found.holm_against if found.verdict == "contradicted" else found.holm_for
+    against = found.verdict == "contradicted" or (measured.margin is None and measured.value < 0)
+    p = found.holm_against if against else found.holm_for
     shown = "<0.001" if p < 0.001 else f"{p:.3f}"
     detects = f"{100 * found.detectable:.1f}" if measured.se > 0 else MISSING  # equal everywhere: nothing is known
     return [one.claim.says, difference, shown, found.verdict, detects]
@@ -56,8 +57,9 @@ def note(findings: Sequence[Finding]) -> str:
     seeds = sorted({one.seeds for one in known})
     told = f"{'-'.join(map(str, dict.fromkeys((seeds[0], seeds[-1]))))} seeds" if seeds else "no part is finished"
     return (
-        f"difference in points [95 % interval] over seeds and problems, paired by both; {told}. Holm p: one-sided, the "
-        "larger of the studentised paired bootstrap's over seeds and problems and Student's t, over all "
+        f"difference in points [95 % interval] over seeds and problems, paired by both; {told}. Holm p: of the "
+        "direction found, one-sided, the larger of the studentised paired bootstrap's over seeds and problems and "
+        "Student's t, over all "
         f"{len(findings)} hypotheses; supported or contradicted at {100 * ALPHA:.0f} %. detects: true difference that "
         'would be found in 80 % of cases; of "within" the margin that would be kept'
     )

@@ -101,7 +101,7 @@ def test_an_unfinished_part_is_told_and_still_counts_in_the_family(tmp_path: Pat
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"line": "nobody"}, "has no nobody"),
+        ({"line": "nobody"}, "has no nobody. There: ekt, ekt-kd, "),
         ({"benchmark": "humaneval"}, "has no humaneval"),
         ({"parts": ["elsewhere"]}, "no part elsewhere"),
     ],
@@ -125,5 +125,5 @@ def test_one_seed_or_one_cycle_cannot_bear_the_claims() -> None:
 
 
 def test_a_claim_that_lacks_a_field_is_an_error_that_names_what_is_expected() -> None:
-    with pytest.raises(ConfigError, match=r"not whole.*Expected says, source, line, benchmark, parts"):
+    with pytest.raises(ConfigError, match=r"claims “x”: one is not whole.*Expected says, source, line, benchmark, pa"):
         read_claims([{"says": "x", "parts": []}])

@@ -163,7 +163,7 @@ def test_a_wrong_address_is_told_at_once(address: str) -> None:
 
 def test_a_cell_that_no_node_could_ever_take_is_refused_before_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     node = {"Alive": True, "Resources": {"CPU": 2.0}}
-    monkeypatch.setattr("harness.executors.ray.connect", lambda address: None)
+    monkeypatch.setattr("harness.executors.ray.connect", str)
     monkeypatch.setattr("harness.executors.ray.package", lambda: SimpleNamespace(nodes=lambda: [node]))
     with pytest.raises(ConfigError, match="takes 4 cores and 0 GPUs, and no node that is up has as many"):
         cluster.check(Run(executor="ray", threads=4))

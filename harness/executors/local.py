@@ -1,7 +1,7 @@
 """Runs jobs as processes of this machine and passes on what they report, as lines of JSON on their output.
 
 It knows nothing of recipes or steps. A job learns that its parent is gone by the end of its input. What the other
-executors share with it: jobs, their events, and the contract of `run` (tests/executors/contract.py).
+executors share with it: jobs, their events, and the contract of `run` (tests/executors/test_contract.py).
 """
 
 from __future__ import annotations

@@ -27,6 +27,10 @@ from harness.executors.local import Events, Job, event_of
 POLL_S = 0.2  # between two looks at the files of events
 STOP_S = 10.0  # in which cancelled jobs have ended
 LOST = 75  # exit code of a job that was lost too often
+FINAL = {  # states after which another batch job would fare no better, and what to do
+    "OUT_OF_MEMORY": "Raise slurm.memory_gb",
+    "CANCELLED": "Somebody cancelled it, as with scancel; the same command goes on from its last step",
+}
 
 
 @dataclass(frozen=True)
@@ -110,20 +114,26 @@ def run(jobs: Sequence[Job], workers: int, environment: Mapping[str, str | None]
                 index = waiting.popleft()
                 running[index] = submit(batches, jobs[index], environment, queue, f"{index}-{losses[index]}")
             for index, one in list(running.items()):
-                over = one.batch.done()  # asked first: what it wrote is there then
+                over = ended(one.batch)  # asked first: what it wrote is there then
                 events = one.look()
                 if one.exited or over:
                     running.pop(index)
                     ending.append(one.batch)
                 if over and not one.exited:
                     losses[index] += 1
-                    events += lost(one, losses[index], queue.restarts)
-                    if losses[index] <= queue.restarts:
+                    told = lost(one, losses[index], queue.restarts)
+                    events += told
+                    if told[0]["event"] == "again":
                         waiting.append(index)
                 yield from ((index, event) for event in events)
             time.sleep(POLL_S)
     finally:
         cancel([one.batch for one in running.values()], ending)
+
+
+def ended(batch: Any) -> bool:
+    """Tell whether a batch job is over; submitit waits for a preempted one, which Slurm is told not to run again."""
+    return bool(batch.done()) or str(batch.state).upper() == "PREEMPTED"
 
 
 def submit(batches: Any, job: Job, environment: Mapping[str, str | None], queue: Queue, name: str) -> Submitted:
@@ -132,16 +142,21 @@ def submit(batches: Any, job: Job, environment: Mapping[str, str | None], queue:
     options: dict[str, Any] = {"timeout_min": queue.minutes, "cpus_per_task": job.cpus, "gpus_per_node": job.gpus}
     options |= {"mem_gb": queue.memory_gb} if queue.memory_gb else {}
     options |= {"slurm_partition": queue.partition} if queue.partition else {}
+    # Or Slurm itself would begin a lost one again, whose events nobody would know to be void; we submit it again.
+    options |= {"slurm_additional_parameters": {"no-requeue": True}}
     batches.update_parameters(name="harness-cell", **options)
     return Submitted(batches.submit(carry, job, dict(environment), events.resolve()), events)
 
 
 def lost(one: Submitted, times: int, restarts: int) -> list[dict[str, Any]]:
     """Return what is told of a batch job that ended without its job's exit."""
+    state = str(one.batch.state).upper()
     why = f"batch job {one.batch.job_id} ended as {one.batch.state}"
-    if times <= restarts:
+    remedy = next((what for final, what in FINAL.items() if state.startswith(final)), "")  # "CANCELLED by 1000"
+    if times <= restarts and not remedy:
         return [{"event": "again", "text": f"{why}; it is submitted again and goes on from its last step"}]
-    text = f"{why}, for the {times}. time; see {one.batch.paths.stderr}"
+    text = f"{why}. {remedy}; see" if remedy else f"{why}, for the {times}. time; see"
+    text = f"{text} {one.batch.paths.stderr}"
     return [{"event": "error", "text": text, "usage": False}, {"event": "exit", "code": LOST}]
 
 
@@ -151,5 +166,5 @@ def cancel(batches: Sequence[Any], ending: Sequence[Any]) -> None:
         with suppress(OSError):
             batch.cancel(check=False)
     deadline = time.monotonic() + STOP_S
-    while time.monotonic() < deadline and not all(batch.done() for batch in (*batches, *ending)):
+    while time.monotonic() < deadline and not all(ended(batch) for batch in (*batches, *ending)):
         time.sleep(POLL_S / 4)

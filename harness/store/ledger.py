@@ -86,13 +86,13 @@ class Ledger:
             self.adopt(db)
 
     def adopt(self, db: sa.Connection) -> None:
-        """Take over the sums that an earlier version kept."""
+        """Take over the sums that an earlier version kept; its table stays, as processes of it may be at work."""
         if not sa.inspect(db).has_table(FORMER):
             return
         former = sa.table(FORMER, *(sa.column(name) for name in (*WHO, *SUMS[:-1])))
         for row in db.execute(sa.select(former)).mappings().all():
             self.add(db, (row["run"], row["cell"], row["teacher"]), {name: row[name] for name in SUMS[:-1]})
-        db.execute(sa.text(f"DROP TABLE {FORMER}"))
+        db.execute(former.delete())
 
     def reserve(
         self, who: tuple[str, str, str], wanted: Sequence[Sequence[tuple[str, float]]], cap: float

@@ -24,7 +24,7 @@ class Batch:
     paths: Any = field(default_factory=lambda: SimpleNamespace(stderr="err"))
 
     def done(self) -> bool:
-        return self.state == "COMPLETED"  # submitit takes a preempted job for one that Slurm will run again
+        return self.state != "PREEMPTED"  # submitit takes a preempted job for one that Slurm will run again
 
     def cancel(self, check: bool) -> None:
         self.state = "COMPLETED"
@@ -32,10 +32,10 @@ class Batch:
 
 @dataclass
 class Batches:
-    """Slurm that preempts the first batch job and lets the second one end."""
+    """Slurm whose batch jobs end in the given states, one after another; a completed one's job has ended."""
 
+    states: list[str]
     options: dict[str, Any] = field(default_factory=dict[str, Any])
-    states: list[str] = field(default_factory=lambda: ["PREEMPTED", "COMPLETED"])
 
     def update_parameters(self, **options: Any) -> None:
         self.options = options
@@ -47,13 +47,28 @@ class Batches:
         return Batch(state)
 
 
-def test_a_job_that_slurm_calls_preempted_is_submitted_again_by_us_alone(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def events_of(batches: Batches, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    queue = Queue("slurm", folder, partition="", minutes=5, memory_gb=0, restarts=1)
+    monkeypatch.setattr(slurm, "executor", {queue: batches}.__getitem__)
+    return [event for _, event in slurm.run([Job("any", {}, folder / "errors.log")], 1, {}, queue)]
+
+
+@pytest.mark.parametrize("state", ["PREEMPTED", "TIMEOUT", "NODE_FAIL"])
+def test_a_job_that_slurm_ended_is_submitted_again_by_us_alone(
+    state: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    batches = Batches()
-    monkeypatch.setattr(slurm, "executor", lambda queue: batches)
-    queue = Queue("slurm", tmp_path, partition="", minutes=5, memory_gb=0, restarts=1)
-    found = list(slurm.run([Job("any", {}, tmp_path / "errors.log")], 1, {}, queue))
-    assert [event["event"] for _, event in found] == ["again", "exit"]
-    assert "PREEMPTED" in found[0][1]["text"]
+    batches = Batches([state, "COMPLETED"])
+    found = events_of(batches, tmp_path, monkeypatch)
+    assert [event["event"] for event in found] == ["again", "exit"] and state in found[0]["text"]
     assert batches.options["slurm_additional_parameters"] == {"no-requeue": True}
+
+
+@pytest.mark.parametrize(
+    ("state", "remedy"), [("OUT_OF_MEMORY", "Raise slurm.memory_gb"), ("CANCELLED by 1000", "Somebody cancelled it")]
+)
+def test_a_job_that_would_fare_no_better_ends_the_command_with_what_to_do(
+    state: str, remedy: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    error, end = events_of(Batches([state]), tmp_path, monkeypatch)
+    assert remedy in error["text"] and not error["usage"]
+    assert end == {"event": "exit", "code": slurm.LOST}

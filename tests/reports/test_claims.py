@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from harness.stats.claims import Decided, Measured
-from reports import render
+from reports import claims, render
 from reports.claims import Claim, Finding
 from reports.export import to_json
 from reports.html import blocks
@@ -39,6 +39,11 @@ def test_a_contradiction_is_told_with_its_own_p_and_an_unfinished_part_as_such()
     lines = render.claims_alone(FOUND).splitlines()
     assert any("<0.001" in line and "contradicted" in line for line in lines)
     assert any("EKT above KD" in line and "not finished" in line for line in lines)
+
+
+def test_the_p_is_that_of_the_direction_found() -> None:
+    below = Decided(replace(MEASURED, value=-0.03, low=-0.1, high=0.04), "inconclusive", 1.0, 0.061, 0.1)
+    assert claims.cells_of(Finding(CLAIM, "equal updates", below))[2:4] == ["0.061", "inconclusive"]
 
 
 def test_each_condition_has_a_block_and_the_note_stands_once() -> None:

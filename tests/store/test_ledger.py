@@ -67,10 +67,15 @@ def test_sums_that_an_earlier_version_kept_are_taken_over_once(place: tuple[str,
             columns = "run TEXT, cell TEXT, teacher TEXT, calls INTEGER, tries INTEGER, lost INTEGER, "
             columns += "tokens_in INTEGER, tokens_cached INTEGER, tokens_out INTEGER, usd FLOAT, lost_usd FLOAT"
             db.execute(sa.text(f"CREATE TABLE {FORMER} ({columns})"))
-            db.execute(sa.text(f"INSERT INTO {FORMER} VALUES ('run', 'cell', 'teacher', 3, 4, 1, 50, 6, 7, 0.5, 0.1)"))
+        kept = sa.text(f"INSERT INTO {FORMER} VALUES ('run', 'cell', 'teacher', 3, 4, 1, 50, 6, 7, 0.5, 0.1)")
+        with store.database.writer.begin() as db:
+            db.execute(kept)
         expected = Account(*WHO, 3, 4, 1, 50, 6, 7, 0.5, 0.1)
         assert account(store) == account(store) == expected
         assert Ledger(store).total("run") == pytest.approx(0.6)
+        with store.database.writer.begin() as db:
+            db.execute(kept)  # by a process of the earlier version that was at work all the time
+        assert account(store) == Account(*WHO, 6, 8, 2, 100, 12, 14, 1.0, 0.2)
 
 
 def test_calls_that_go_together_are_allowed_together_or_not_at_all(place: tuple[str, ...]) -> None:
