@@ -34,6 +34,7 @@ from harness.teachers.composed import Composed
 from harness.teachers.model import ModelTeacher
 from harness.teachers.replay import ReplayedOracle
 from harness.teachers.requests import Answer, Request, request_key
+from harness.training import soft_labels
 from harness.training.job import Job
 from harness.training.objective import Objective
 from harness.training.schedule import Schedule
@@ -317,10 +318,10 @@ class StepEngine:
             "schedule": schedule.key(),
             "seed": seed,
             "libraries": fit_libraries(adapter=schedule.lora is not None, launched=schedule.launched),
+            **({"distributions": soft_labels.DISTRIBUTIONS} if objective.cached else {}),
         }
 
         def compute(todo: list[int]) -> Iterator[tuple[int, Payload]]:
-            from harness.training import soft_labels
             from harness.training.trainer import run_job
 
             if self.device != "cpu":
@@ -347,21 +348,7 @@ class StepEngine:
             for mark in marks:
                 with told(self.store.artifacts.root):
                     weights = self.store.artifacts.adopt_from(mark.folder)
-                told_of: dict[str, dict[str, int]] = {"left_out": mark.left_out, "cached": mark.cached}
-                kept.append(
-                    {
-                        "weights": weights,
-                        "update": mark.update,
-                        "tokens": mark.tokens,
-                        "examples": mark.examples,
-                        "losses": {**mark.losses},
-                        "shares": {**mark.shares},
-                        "own_texts": mark.own_texts,
-                        "own_tokens": mark.own_tokens,
-                        "micro_batches": mark.micro_batches,
-                        **{name: {**counts} for name, counts in told_of.items() if counts},
-                    }
-                )
+                kept.append({"weights": weights, **mark.told()})
             yield todo[0], {"marks": kept}
 
         def committed(keys: list[str]) -> None:  # not before: a fit that was killed here would begin anew

@@ -101,6 +101,8 @@ class Fits:
         self._account.charge(record, Spent(training_tokens=mark["tokens"]))
         self._note_told(mark)
         self._account.notes["updates of the scoring model"] += updates
+        if self._terms.budget.training_tokens:
+            self._account.notes["training tokens of the scoring model, beyond the budget's"] += mark["tokens"]
         return scorer
 
     def _countable_tokens(self, objective: Objective) -> int:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from harness.stats.multiplicity import holm
 from harness.stats.passk import CONFIDENCE
 from harness.stats.power import detectable_at
-from harness.stats.seeds import satterthwaite, variance_of_mean
+from harness.stats.seeds import satterthwaite, unspread, variance_of_mean
 from harness.stats.student_t import t_quantile, t_tail
 
 Verdict = Literal["supported", "contradicted", "inconclusive"]
@@ -75,13 +75,16 @@ def directed(contrasts: Contrasts, margin: float | None = None, seed: int = 0, d
     assert n_seeds >= 2, f"{n_seeds} seed says nothing about a recipe"
     value = float(contrasts.mean())
     se, df = satterthwaite([variance_of_mean(contrasts.mean(axis=0)), variance_of_mean(contrasts.mean(axis=1))])
+    same = se == 0
+    if same:
+        se, df = unspread(value, n_problems)
     drawn = studentised(contrasts, seed, draws)
 
     def above(bound: float, sign: int = 1) -> float:
         """Return the p of a mean that is no larger than `bound`; with sign −1, no smaller."""
         lead = sign * (value - bound)
-        if se == 0:  # the same everywhere: nothing to doubt
-            return float(lead <= 0)
+        if same:  # as likely as it is to see none of the problems that would have to differ
+            return float((1 - min(max(lead, 0.0) / (1 + abs(value)), 1.0)) ** n_problems)
         as_far = int(np.count_nonzero(sign * drawn >= lead / se))
         return max(t_tail(lead / se, df), (1 + as_far) / (draws + 1))
 
@@ -129,7 +132,7 @@ def decide(tests: Sequence[Measured], unmeasured: int = 0, alpha: float = ALPHA)
 
 def detectable(one: Measured, alpha: float) -> float:
     """Return what a one-sided test at `alpha`, Holm's level where it stopped, would have found in 80 % of cases."""
-    if one.se == 0 or math.isinf(one.se):
+    if math.isinf(one.se):
         return one.se
     # Two bounds must both be kept for equivalence, each with half of the risk.
     power = POWER if one.margin is None else (1 + POWER) / 2

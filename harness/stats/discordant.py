@@ -29,14 +29,8 @@ def mcnemar(gained: int, lost: int, *, midp: bool = True) -> float:
     return min(1.0, tail / 2**total)
 
 
-def agresti_min(gained: int, lost: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Return Agresti and Min's (2005) interval of a paired difference: Wald's after ½ is added to each cell."""
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    centre, half = (gained - lost) / (n + 2), z * agresti_min_se(gained, lost, n)
-    return max(centre - half, -1.0), min(centre + half, 1.0)
-
-
 def agresti_min_se(gained: int, lost: int, n: int) -> float:
+    """Return Agresti and Min's (2005) standard error of a paired difference: Wald's after ½ is added to each cell."""
     return math.sqrt(gained + lost + 1 - (gained - lost) ** 2 / (n + 2)) / (n + 2)
 
 

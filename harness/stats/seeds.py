@@ -40,8 +40,9 @@ def two_level(candidate: BySeed, reference: BySeed, samples: int, k: int = 1, *,
     else:
         parts += [variance_of_mean(a.mean(axis=1)), variance_of_mean(b.mean(axis=1))]
     value, (se, df) = float(by_problem.mean()), satterthwaite(parts)
-    # Equal everywhere: no spread to divide by, and no difference either.
-    p = 2 * t_tail(abs(value) / se, df) if se > 0 else (1.0 if value == 0 else 0.0)
+    if se == 0:
+        se, df = unspread(value, a.shape[1])
+    p = 2 * t_tail(abs(value) / se, df)
     half = t_quantile(0.5 + CONFIDENCE / 2, df) * se
     form = "t over seeds and problems" + ("" if paired or len(b) == 1 else " (Welch)")
     discordant = int(np.count_nonzero(np.abs(by_problem) > 1e-12))
@@ -98,6 +99,16 @@ def variance_of_mean(values: NDArray[np.float64]) -> tuple[float, int]:
         return 0.0, 1
     variance = float(values.var(ddof=1)) / size
     return (variance if variance > 1e-18 else 0.0), size - 1  # below is rounding, not spread
+
+
+def unspread(value: float, problems: int) -> tuple[float, float]:
+    """Return a standard error and its degrees of freedom where all contrasts are equal: none seen is not none there.
+
+    The interval that it gives is as wide as Clopper and Pearson's of a share of which none was seen.
+    """
+    half = (1 + abs(value)) * (1 - (0.5 - CONFIDENCE / 2) ** (1 / problems))
+    df = float(max(problems - 1, 1))
+    return half / t_quantile(0.5 + CONFIDENCE / 2, df), df
 
 
 def satterthwaite(parts: Sequence[tuple[float, int]]) -> tuple[float, float]:

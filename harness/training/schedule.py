@@ -156,3 +156,18 @@ class Mark:
     own_tokens: int = 0  # of these, their end tokens included
     left_out: dict[str, int] = field(default_factory=dict[str, int])  # examples that could not be trained on, by reason
     cached: dict[str, int] = field(default_factory=dict[str, int])  # labels whose distributions came from a cache
+
+    def told(self) -> dict[str, Json]:
+        """Return what is measured at the mark, as it is recorded."""
+        counts: dict[str, dict[str, int]] = {"left_out": self.left_out, "cached": self.cached}
+        return {
+            "update": self.update,
+            "tokens": self.tokens,
+            "examples": self.examples,
+            "losses": {**self.losses},
+            "shares": {**self.shares},
+            "own_texts": self.own_texts,
+            "own_tokens": self.own_tokens,
+            "micro_batches": self.micro_batches,
+            **{name: {**count} for name, count in counts.items() if count},
+        }

@@ -124,7 +124,6 @@ def test_what_a_lost_job_does_when_it_begins_again_counts(jobs: Jobs) -> None:
     emit(event="n", n=int(mark.exists()))
     if not mark.exists():
         mark.touch()
-        time.sleep(1)  # until its event has been read
         os.kill(os.getppid(), signal.SIGKILL)
         time.sleep(60)
     """

@@ -63,10 +63,12 @@ def test_the_slope_over_cycles_is_least_squares() -> None:
     assert trend(cycles)[1, 2] == pytest.approx(expected)
 
 
-def test_equal_students_are_neither_better_nor_worse_but_within_any_margin() -> None:
+def test_equal_students_are_neither_better_nor_worse_but_within_a_margin_that_their_problems_can_tell() -> None:
     same = np.zeros((5, 50))
     assert decide([directed(same, draws=DRAWS)])[0].verdict == "inconclusive"
-    assert decide([directed(same, 0.01, draws=DRAWS)])[0].verdict == "supported"
+    assert decide([directed(same, 0.01, draws=DRAWS)])[0].verdict == "inconclusive"  # 0.99^50 is 0.61
+    [found] = decide([directed(same, 0.1, draws=DRAWS)])
+    assert found.verdict == "supported" and found.measured.p_for == pytest.approx(0.9**50)
 
 
 def test_the_draws_are_centred_and_the_same_for_the_same_seed() -> None:

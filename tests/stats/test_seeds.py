@@ -74,6 +74,11 @@ def test_recipes_that_agree_everywhere_do_not_differ() -> None:
     assert (found.value, found.p, found.discordant) == (0, 1, 0)
 
 
+def test_recipes_that_agree_everywhere_are_not_certain_to_agree_elsewhere() -> None:
+    found = seeds.two_level([[1, 0, 1, 0] * 50] * 3, [[1, 0, 1, 0] * 50] * 3, 1)
+    assert found.high == -found.low == pytest.approx(1 - 0.025 ** (1 / 200))  # Clopper and Pearson's at 0 of 200
+
+
 def test_score_over_seeds_is_wider_than_over_problems_alone() -> None:
     by_seed = simulated(3, 0.6, 0.0)
     over_seeds, single = seeds.estimate(by_seed, 1), passk.estimate(by_seed[0], 1)
