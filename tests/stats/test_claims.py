@@ -87,6 +87,6 @@ def test_of_a_report_without_any_true_claim_at_most_one_in_twenty_supports_somet
     """Twelve claims at 5 seeds and 200 problems, no difference in any: the bound is 5 % and three standard errors."""
     reports, wrong = 60, 0
     for report in range(reports):
-        tests = [directed(contrasts(0.0, seed=1000 * report + at), seed=at, draws=2000) for at in range(12)]
+        tests = [directed(contrasts(0.0, seed=1000 * report + at), seed=at, draws=DRAWS) for at in range(12)]
         wrong += any(one.verdict == "supported" for one in decide(tests))
     assert wrong / reports <= 0.05 + 3 * (0.05 * 0.95 / reports) ** 0.5
