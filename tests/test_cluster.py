@@ -25,7 +25,14 @@ from tests.executors import cluster as ray_cluster
 from tests.processes import state_and_parent
 from tests.store.server import server
 
-WORDS = ("compare", "recipe=standard_kd,persd", "run=run", *TINY)
+LONG = ("budget.updates=150",)  # so that a cell is still training when its node is lost
+WORDS = (
+    "compare",
+    "recipe=standard_kd,persd",
+    "run=run",
+    *LONG,
+    *(one for one in TINY if one[:15] != "budget.updates="),
+)
 
 
 @pytest.fixture(scope="module")

@@ -29,4 +29,5 @@ def test_a_harmed_comparison_ends_with_the_same_rows_and_leaves_nothing() -> Non
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(done.stdout)
     assert found["rows equal"] and not found["left behind"]
-    assert {name for name in found if name.startswith("kill of")} and {"twice", "clock"} <= found.keys()
+    # `twice` is counted only where the second command came up before the first had ended; it must end well either way.
+    assert any(name.startswith("kill of") for name in found) and "clock" in found
