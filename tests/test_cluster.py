@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -192,5 +193,5 @@ def test_the_executor_is_no_part_of_a_runs_configuration() -> None:
 def test_ray_and_submitit_are_not_loaded_unless_asked_for() -> None:
     script = "import sys, harness.cluster, harness.driver, harness.executors.ray, harness.executors.slurm\n"
     script += "print([name for name in ('ray', 'submitit') if name in sys.modules])"
-    done = subprocess.run(["python", "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -29,5 +29,4 @@ def test_a_harmed_comparison_ends_with_the_same_rows_and_leaves_nothing() -> Non
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(done.stdout)
     assert found["rows equal"] and not found["left behind"]
-    # `twice` is counted only where the second command came up before the first had ended; it must end well either way.
-    assert any(name.startswith("kill of") for name in found) and "clock" in found
+    assert any(name.startswith("kill of") for name in found) and {"twice", "clock"} <= found.keys()

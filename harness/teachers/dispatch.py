@@ -229,7 +229,8 @@ class Dispatcher:
     async def attempt(self, calls: Sequence[Call]) -> list[Reply]:
         """Make one exchange and draw the conclusions that concern every call."""
         task = asyncio.current_task()
-        self.sending.add(task)  # type: ignore[arg-type] - `group` is the only task that comes here
+        assert task is not None  # `group` made it
+        self.sending.add(task)
         now = asyncio.get_running_loop().time
         try:
             async with asyncio.timeout(self.settings.timeout_s):
@@ -242,7 +243,7 @@ class Dispatcher:
             self.failed(trouble, now())
             raise
         finally:
-            self.sending.discard(task)  # type: ignore[arg-type] - see above
+            self.sending.discard(task)
         self.row, self.down_since, self.looks = 0, None, 0
         self.refusals, self.limited_since = 0, None
         self.answered += 1

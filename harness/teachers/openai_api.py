@@ -93,8 +93,8 @@ class OpenAIBackend:
     def call(self, call: Call, **more: Any) -> tuple[Mapping[str, str], dict[str, Any]]:
         """Make one call with further parameters, once, and return headers and body. Raises Trouble."""
         headers, body, _ = self.opened().loop.run_until_complete(self.post(call, call.key, more))
-        for reply in self.read([call] * max(1, len(body["choices"])), body):
-            self.purse.extra(reply)
+        for at, reply in enumerate(self.read([call] * max(1, len(body["choices"])), body)):
+            self.purse.extra(replace(reply, tries=0) if at else reply)  # several answers of one request
         return headers, body
 
     async def exchange(self, calls: Sequence[Call]) -> Exchanged:

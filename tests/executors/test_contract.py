@@ -102,7 +102,7 @@ def test_leaving_early_leaves_no_process_nor_what_it_started(jobs: Jobs) -> None
     """
     running = jobs.run(jobs.job("parent", body))
     event = next(event for _, event in running if event["event"] == "pids")
-    running.close()  # type: ignore[attr-defined] - a generator, which its annotation does not say
+    running.close()
     assert gone(event["pids"], 5)
 
 

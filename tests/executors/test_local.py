@@ -49,7 +49,7 @@ def test_leaving_early_leaves_no_process_not_even_a_stubborn_one(jobs: Jobs, mon
     running = jobs.run(polite, stubborn, workers=2)
     processes = [next(running)[1]["pid"] for _ in range(2)]
     assert all(alive(one) for one in processes)
-    running.close()  # type: ignore[attr-defined] - a generator, which its annotation does not say
+    running.close()
     assert not any(alive(one) for one in processes)
 
 
