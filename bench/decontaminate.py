@@ -25,10 +25,10 @@ from typing import Any
 
 from harness.benchmarks.base import Benchmark
 from harness.benchmarks.registry import load
-from harness.config import Run
+from harness.comparison.problems import mbpp_train
 from harness.decontaminate import Index, index_of
-from harness.problems import mbpp_train
 from harness.scoring.clean import clean_file, programs_of, texts_of
+from harness.settings.config import Run
 from harness.source.syntax import own_names, parse
 from harness.types import Problem
 

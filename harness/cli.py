@@ -16,11 +16,11 @@ from collections.abc import Iterable, Sequence
 from types import FrameType
 
 from harness import __version__
-from harness.commands import comparison, sandboxes, stores, teachers
-from harness.console import FAILED, OK, Action
 from harness.errors import ConfigError, HarnessError, SandboxError, UsageError
 from harness.results import commands as results
 from harness.scoring import commands as scoring
+from harness.terminal.commands import comparison, sandboxes, stores, teachers
+from harness.terminal.console import FAILED, OK, Action
 
 WRONG_USAGE, INTERRUPTED = 2, 130
 

@@ -24,7 +24,7 @@ from typing import Any
 
 from harness.errors import DataError, SandboxError
 from harness.sandbox import Level, Limits, Program, Sandbox, Script
-from harness.sandbox.prepared import free_names
+from harness.sandbox.judging.prepared import free_names
 from harness.scoring.journal import result_of
 from harness.stats.passk import pass_at_k
 

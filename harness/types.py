@@ -46,7 +46,7 @@ Rule = Literal[
 ]
 """How a call's value is compared: `strict` same top-level type and equal; `equal` Python's `==`;
 `close` `==`, or floats within 1e-6 at any depth; `digest` the SHA-256 of the value is the expected one, for values too
-large to be sent; the others are described one by one in harness/sandbox/oracles.py."""
+large to be sent; the others are described one by one in harness/sandbox/judging/oracles.py."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Script:
 
 @dataclass(frozen=True)
 class Text:
-    """An answer that is compared as text; nothing is run. See harness/sandbox/answers.py."""
+    """An answer that is compared as text; nothing is run. See harness/sandbox/judging/answers.py."""
 
     expected: str
     rule: Literal["numbers", "prefix"]  # the same numbers up to a blank line; the same characters, as many as expected

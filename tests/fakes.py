@@ -7,16 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.config import Budget, Train
+from harness.comparison.plan import Rehearsal
 from harness.decontaminate import index_of
-from harness.engine import Engine
 from harness.lab import Lab
-from harness.plan import Rehearsal
+from harness.lab.terms import Terms
+from harness.settings.config import Budget, Train
+from harness.steps.engine import Engine
 from harness.store.database import Record
 from harness.students.checkpoint import write
 from harness.students.decoding import Decoding
 from harness.teachers.requests import Answer, Request
-from harness.terms import Terms
 from harness.training.objective import Objective
 from harness.training.schedule import Schedule
 from harness.types import Example, Problem, Sample, Student, TrainingSet, Verdict

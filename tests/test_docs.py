@@ -59,8 +59,8 @@ def test_every_documented_command_parses(command):
     options = parser().parse_args(shlex.split(command))
     assert options.command
     if options.command in ("compare", "plan") and "my_recipes" not in command:
-        from harness.parts import parts_of
-        from harness.resolve import resolve
+        from harness.comparison.parts import parts_of
+        from harness.settings.resolve import resolve
 
         assert parts_of(options.words) or resolve(options.words)
 

@@ -1,13 +1,13 @@
 """Each kind of step does today what it did when its code version was set.
 
-If one of these fails and the change was meant, raise the version beside the code (harness/engine.py, the teacher's
-or the benchmark's own), put the new digest here, and say in CHANGELOG.md that scores may move.
+If one of these fails and the change was meant, raise the version beside the code (harness/steps/engine.py, the
+teacher's or the benchmark's own), put the new digest here, and say in CHANGELOG.md that scores may move.
 """
 
 import dataclasses
 
-from harness import codec, engine
 from harness.sandbox import Program, Sandbox
+from harness.steps import codec, engine
 from harness.store.keys import digest
 from harness.students.decoding import Decoding
 from harness.teachers.oracle import Oracle

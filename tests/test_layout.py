@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import catalog
+from harness.settings import catalog
 from harness.teachers.requests import MODES
 
 ROOT = Path(__file__).parent.parent
@@ -43,7 +43,11 @@ def test_importing_is_free(code):
 
 @pytest.mark.parametrize(
     "code",
-    ["import harness.stats.paired, reports.table", "import harness.lab, recipes.iterkd", "import harness.driver"],
+    [
+        "import harness.stats.paired, reports.table",
+        "import harness.lab, recipes.iterkd",
+        "import harness.comparison.driver",
+    ],
 )
 def test_torch_is_not_loaded_before_a_step_needs_it(code):
     assert not loaded_by(code) & {"torch", "transformers", "datasets", "ray"}

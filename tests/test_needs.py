@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from harness import catalog, texts
-from harness.driver import check
+from harness.comparison.driver import check
+from harness.comparison.problems import lacking_problems, load_pool
 from harness.errors import ConfigError
-from harness.problems import lacking_problems, load_pool
-from harness.resolve import resolve
+from harness.settings import catalog
+from harness.settings.resolve import resolve
+from harness.terminal import texts
 from tests.needs import data_folder
 
 ROW = {

@@ -20,9 +20,9 @@ from inspect_ai.solver import TaskState, generate
 
 from harness.benchmarks.base import Benchmark, Style
 from harness.benchmarks.registry import load
-from harness.engine import program_of
 from harness.errors import SandboxError
 from harness.sandbox import Limits, Program, Sandbox
+from harness.steps.engine import program_of
 from harness.types import Verdict
 
 

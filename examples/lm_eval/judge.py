@@ -18,9 +18,9 @@ from datasets import Dataset, DatasetDict
 
 from harness.benchmarks.base import Benchmark
 from harness.benchmarks.registry import load
-from harness.engine import program_of
 from harness.errors import SandboxError
 from harness.sandbox import Limits, Program, Sandbox
+from harness.steps.engine import program_of
 
 
 @cache

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Literal
 
 from harness.benchmarks.extractors import EXTRACTORS, Extractor
-from harness.content import problem_content
 from harness.errors import ConfigError, DataError, suggest
 from harness.source.programs import assemble
+from harness.store.content import problem_content
 from harness.store.keys import Json, digest
 from harness.types import Problem, Text
 

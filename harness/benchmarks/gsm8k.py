@@ -27,7 +27,7 @@ from typing import Any
 
 from harness.benchmarks import base, mbpp, sources
 from harness.errors import DataError
-from harness.sandbox.oracles import ANSWER
+from harness.sandbox.judging.oracles import ANSWER
 from harness.types import Check, Problem
 
 VERSION = 1

@@ -1,9 +1,9 @@
 """What HumanEval+ and MBPP+ share: EvalPlus's releases, their inputs as calls, and how its evaluator compares values.
 
 Its evaluator (EvalPlus 0.3.1, `evaluate.py`, `eval/__init__.py`, `eval/_special_oracle.py`) is followed here by data:
-each call gets an expected value and the name of a rule in harness/sandbox/oracles.py, so that what only one problem
-needs stands in a table of this module, and nothing of it in the judge. A program passes if every call of the base and
-the added inputs does; equal inputs of a problem are called once.
+each call gets an expected value and the name of a rule in harness/sandbox/judging/oracles.py, so that what only one
+problem needs stands in a table of this module, and nothing of it in the judge. A program passes if every call of the
+base and the added inputs does; equal inputs of a problem are called once.
 """
 
 from __future__ import annotations

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from harness.benchmarks.base import Benchmark
-from harness.engine import program_of
 from harness.errors import SandboxError
 from harness.sandbox import Limits, Sandbox
 from harness.source.programs import assemble
+from harness.steps.engine import program_of
 from harness.types import Problem, Text, Verdict
 
 # Bodies that solve nothing. The last two pass where a candidate shares a process with its tests.

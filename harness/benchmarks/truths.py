@@ -24,7 +24,7 @@ from typing import Any
 
 from harness.errors import HarnessError
 from harness.sandbox.digests import digest_of
-from harness.sandbox.oracles import is_floats
+from harness.sandbox.judging.oracles import is_floats
 from harness.sandbox.values import Decoder, Encoder
 from harness.store.cache import cache_folder
 from harness.types import Plain

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from harness.console import OK, Add, Say, Show
 from harness.errors import UsageError
+from harness.terminal.console import OK, Add, Say, Show
 
 FORMATS = ("terminal", "markdown", "latex", "csv", "json", "html")
 
@@ -84,8 +84,8 @@ def add_gate(one: argparse.ArgumentParser) -> None:
 
 
 def report(options: argparse.Namespace, say: Say, width: int) -> int:
-    from harness.claims import findings
-    from harness.parts import read_parts
+    from harness.comparison.claims import findings
+    from harness.comparison.parts import read_parts
     from harness.results import finished, pages
     from reports import published
 

@@ -6,13 +6,13 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.comparison.runs import keep_student, read_facts, student_name
 from harness.errors import ConfigError, DataError, suggest
-from harness.resolve import parse
 from harness.results.finished import table_of_folder
-from harness.runs import keep_student, read_facts, student_name
+from harness.settings.resolve import parse
 from harness.store.artifacts import artifacts_at, hash_folder
 from harness.store.rows import read_rows, write_text
-from harness.texts import about
+from harness.terminal.texts import about
 from harness.types import Row
 from reports.card import model_card
 from reports.checks import settings_label

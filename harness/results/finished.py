@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.config import NOT_RESULTS, Budget
+from harness.comparison.parts import read_parts
+from harness.comparison.runs import LOGITS_TEACHER, cell_name, read_facts, student_name
 from harness.errors import StoreError, UsageError
-from harness.parts import read_parts
-from harness.runs import LOGITS_TEACHER, cell_name, read_facts, student_name
+from harness.settings.config import NOT_RESULTS, Budget
 from harness.stats.multiplicity import Adjust
 from harness.store.rows import read_rows
-from harness.texts import Facts, about, budget_text, notes_of, seconds_of
+from harness.terminal.texts import Facts, about, budget_text, notes_of, seconds_of
 from harness.types import Row
 from reports.checks import place, settings_label
 from reports.table import UNTRAINED, Table, build

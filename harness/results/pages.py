@@ -9,9 +9,9 @@ from typing import Any, cast
 from harness.benchmarks.base import Benchmark, Errata, Style
 from harness.benchmarks.extractors import EXTRACTORS
 from harness.benchmarks.registry import load
-from harness.config import NOT_RESULTS
 from harness.errors import DataError, HarnessError
 from harness.results.finished import Finished
+from harness.settings.config import NOT_RESULTS
 from harness.types import Row
 from reports import render
 from reports.checks import place

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.engine import program_of
 from harness.errors import DataError, SandboxError
 from harness.results.finished import Finished, load
 from harness.results.pages import measured_on
 from harness.sandbox import Limits, Program, Sandbox
 from harness.stats.stability import Stability, stability
+from harness.steps.engine import program_of
 from harness.types import Row
 from reports.checks import place
 

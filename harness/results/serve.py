@@ -14,10 +14,10 @@ from pathlib import Path
 from threading import Lock
 from urllib.parse import parse_qs, quote, urlsplit
 
-from harness import texts
 from harness.errors import HarnessError, UsageError
 from harness.results import finished, pages
-from harness.status import read_status
+from harness.terminal import texts
+from harness.terminal.status import read_status
 
 HOST = "127.0.0.1"
 REFRESH_S = 5  # between two looks at runs that are running

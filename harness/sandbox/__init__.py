@@ -1,7 +1,7 @@
 """Runs candidate programs in a jail and judges them from outside it; serves others without the rest of the project."""
 
+from harness.sandbox.jail.launch import Level
 from harness.sandbox.job import Program
-from harness.sandbox.launch import Level
 from harness.sandbox.limits import Limits
 from harness.sandbox.pool import Sandbox, probe
 from harness.sandbox.selftest import selftest

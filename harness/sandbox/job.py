@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.errors import SandboxError
-from harness.sandbox.launch import Level
+from harness.sandbox.jail.launch import Level
 from harness.sandbox.limits import Limits
 from harness.sandbox.recent import Recent
 from harness.types import Check, Failure, Script, Text, Verdict

@@ -12,8 +12,8 @@ from types import TracebackType
 
 from harness.errors import ConfigError, SandboxError
 from harness.sandbox.cache import Cache
+from harness.sandbox.jail.launch import LEVELS, Level
 from harness.sandbox.job import Packed, Program
-from harness.sandbox.launch import LEVELS, Level
 from harness.sandbox.limits import Limits
 from harness.sandbox.remedies import facts, remedies
 from harness.sandbox.rounds import Round

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from harness.sandbox import bubblewrap
+from harness.sandbox.jail import bubblewrap
 
 PROMISES = {
     "full": "programs see read-only libraries and a small /tmp, no process, no network and no file of this machine",

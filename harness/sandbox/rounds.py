@@ -11,10 +11,10 @@ from collections.abc import Iterator, Set
 from typing import Any, Protocol
 
 from harness.errors import SandboxError
-from harness.sandbox.answers import compared
 from harness.sandbox.cache import Cache
+from harness.sandbox.jail.launch import Level
 from harness.sandbox.job import Job, Packed, Program, infrastructure, message, overwork, verdict_of, wall_of
-from harness.sandbox.launch import Level
+from harness.sandbox.judging.answers import compared
 from harness.sandbox.limits import Limits
 from harness.sandbox.worker import START_S, Wait, Worker
 from harness.types import Text, Verdict

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from harness.errors import SandboxError
+from harness.sandbox.jail.launch import Level
 from harness.sandbox.job import Program
-from harness.sandbox.launch import Level
 from harness.sandbox.pool import Sandbox
 from harness.types import Check, Verdict
 

@@ -21,8 +21,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 from harness.errors import SandboxError
+from harness.sandbox.jail.launch import Level, clean_environment, command, package_folders
 from harness.sandbox.job import Job
-from harness.sandbox.launch import Level, clean_environment, command, package_folders
 from harness.sandbox.limits import Limits
 
 CLOSE_S = 3.0
@@ -93,7 +93,7 @@ class Worker:
         }
         try:
             self.process = subprocess.Popen(
-                command("judge", json.dumps(config)),
+                command("judging.judge", json.dumps(config)),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

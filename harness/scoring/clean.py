@@ -19,10 +19,10 @@ from typing import Any, TextIO
 
 from harness.benchmarks.base import Benchmark
 from harness.benchmarks.registry import available, load
-from harness.config import Run
 from harness.decontaminate import Index, Match, index_of
 from harness.errors import ConfigError, DataError
 from harness.scoring.samples import numbered, object_of
+from harness.settings.config import Run
 from harness.source.programs import fenced
 
 TRAINED_ON = (":train", ":prompt", ":all")  # splits

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from harness.console import Add, Show
 from harness.errors import ConfigError, suggest
+from harness.terminal.console import Add, Show
 
 EVAL = """\
 examples:
@@ -63,9 +63,9 @@ def add_all(add: Add, show: Show) -> None:
 
 def evaluate(options: argparse.Namespace, show: Show) -> int:
     """Score samples; return 0, or 1 where a self-test fails."""
-    from harness.display import counting
-    from harness.resolve import resolve
     from harness.scoring import flips, samples, score, texts
+    from harness.settings.resolve import resolve
+    from harness.terminal.display import counting
 
     if options.selftest:
         return selftest(options, show)
@@ -114,9 +114,9 @@ def eval_words(words: Sequence[str]) -> list[str]:
 
 def selftest(options: argparse.Namespace, show: Show) -> int:
     from harness.benchmarks.registry import available, named
-    from harness.resolve import resolve
     from harness.scoring import texts
     from harness.scoring.score import selftested
+    from harness.settings.resolve import resolve
 
     if wrong := [word for word in options.words if "=" not in word or word.startswith("benchmark=")]:
         raise ConfigError(
@@ -141,8 +141,8 @@ def selftest(options: argparse.Namespace, show: Show) -> int:
 def list_benchmarks(options: argparse.Namespace, show: Show) -> int:
     """Show every benchmark, each as soon as it is loaded."""
     from harness.benchmarks.registry import listing
-    from harness.resolve import resolve
     from harness.scoring import texts
+    from harness.settings.resolve import resolve
 
     run = resolve(options.words, need_recipe=False).run
     for one in listing(Path(run.data) if run.data else None):
@@ -152,9 +152,9 @@ def list_benchmarks(options: argparse.Namespace, show: Show) -> int:
 
 def decontaminate(options: argparse.Namespace, show: Show) -> int:
     """Write what stands in no benchmark, and what was left out with the reason."""
-    from harness.display import counting
-    from harness.resolve import resolve
     from harness.scoring import clean, texts
+    from harness.settings.resolve import resolve
+    from harness.terminal.display import counting
 
     given = {word.partition("=")[0] for word in options.words}
     wrong = sorted(given - {"benchmark", "data", "workers", "world.test"})

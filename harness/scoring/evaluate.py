@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.benchmarks.base import Benchmark
-from harness.engine import VERDICTS, program_of
 from harness.errors import ConfigError, DataError, SandboxError
 from harness.sandbox import Limits, Program
 from harness.scoring import samples as files
 from harness.scoring.journal import Entry, Journal, entry_of
 from harness.scoring.samples import Counted, Samples
 from harness.stats.passk import Estimate, interval, pass_at_k
+from harness.steps.engine import VERDICTS, program_of
 from harness.store.keys import Json, digest
 from harness.store.rows import row_to_json, write_lines
 from harness.store.versions import version_of

@@ -12,12 +12,12 @@ from harness.benchmarks.base import Benchmark
 from harness.benchmarks.extractors import EXTRACTORS, Extractor
 from harness.benchmarks.prove import demand_proof, fooled, known_bad, lenient, prove
 from harness.benchmarks.registry import available, errata_of, load
-from harness.config import Judging, Run
 from harness.errors import ConfigError, DataError, suggest
 from harness.sandbox import Limits, Sandbox, selftest
 from harness.scoring import samples as files
 from harness.scoring.evaluate import Evaluation, Progress, evaluate
 from harness.scoring.samples import Counted, Samples
+from harness.settings.config import Judging, Run
 
 
 def score(

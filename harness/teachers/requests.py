@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias
 
-from harness.content import content_hash
+from harness.store.content import content_hash
 from harness.store.keys import Json
 from harness.types import Check, Problem
 

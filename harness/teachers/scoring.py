@@ -10,8 +10,8 @@ import builtins
 import re
 from collections.abc import Sequence
 
-from harness.feedback import LONGEST
 from harness.source.syntax import function_named, parse
+from harness.teachers.feedback import LONGEST
 from harness.types import Problem
 
 REPLY_TOKENS = 64  # enough for a line per rule

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Literal
 
-from harness.content import problem_content
+from harness.store.content import problem_content
 from harness.store.keys import digest as json_digest
 from harness.types import Problem
 from harness.world.checks import LETTERS, random_input

@@ -11,10 +11,10 @@ import pytest
 
 from harness.benchmarks import base, gsm8k
 from harness.benchmarks.registry import load
-from harness.engine import program_of
 from harness.errors import DataError
 from harness.sandbox import Program, Sandbox
 from harness.source.programs import assemble
+from harness.steps.engine import program_of
 from harness.types import Check
 from tests.needs import data_folder
 

@@ -13,10 +13,10 @@ import pytest
 from harness.benchmarks import humaneval_plus, mbpp_plus, plus, truths
 from harness.benchmarks.registry import load
 from harness.benchmarks.truths import Question, Truth
-from harness.engine import program_of
 from harness.errors import DataError, HarnessError
 from harness.sandbox import Program, Sandbox
 from harness.sandbox.digests import digest_of
+from harness.steps.engine import program_of
 from harness.types import Check, Problem
 from tests.needs import data_folder
 

@@ -6,10 +6,10 @@ import pytest
 
 from harness.benchmarks.preference import SPLITS
 from harness.benchmarks.registry import load
-from harness.content import problem_from_json, problem_to_json
-from harness.engine import program_of
 from harness.sandbox import Sandbox
 from harness.source.programs import assemble
+from harness.steps.engine import program_of
+from harness.store.content import problem_from_json, problem_to_json
 
 
 @pytest.mark.parametrize("split", SPLITS)

@@ -5,14 +5,14 @@ import json
 import pytest
 
 from harness.benchmarks.registry import load
-from harness.compare import terms
-from harness.config import Run
+from harness.comparison.compare import terms
+from harness.comparison.evaluation import cut_short, similarity
+from harness.comparison.problems import load_pool
 from harness.decontaminate import index_of
 from harness.errors import ConfigError, DataError
-from harness.evaluation import cut_short, similarity
-from harness.problems import load_pool
-from harness.sandbox.answers import compared
+from harness.sandbox.judging.answers import compared
 from harness.scoring.samples import check, found_at
+from harness.settings.config import Run
 from harness.source.programs import assemble
 from harness.types import Sample, Text
 from harness.world import tinypy

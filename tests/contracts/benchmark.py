@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from harness.benchmarks.base import Benchmark
 from harness.benchmarks.prove import prove
-from harness.content import content_hash
-from harness.engine import program_of
 from harness.sandbox import Limits, Sandbox
 from harness.source.programs import assemble
+from harness.steps.engine import program_of
+from harness.store.content import content_hash
 from harness.types import Text
 
 WRONG = "    return 'nothing that anybody asked for'\n"

@@ -14,14 +14,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness import catalog
-from harness.config import Budget, Train
+from harness.comparison.plan import Rehearsal
 from harness.decontaminate import index_of
 from harness.lab import Lab
-from harness.plan import Rehearsal
+from harness.lab.terms import Terms
+from harness.settings import catalog
+from harness.settings.config import Budget, Train
 from harness.store.keys import digest
 from harness.teachers.requests import KINDS, Answer, Request, request_key
-from harness.terms import Terms
 from harness.types import Example, Problem, Student
 
 MOST_FIELDS = 12

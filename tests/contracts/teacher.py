@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness import codec
 from harness.sandbox import Program, Sandbox
 from harness.source.programs import completion_of
+from harness.steps import codec
 from harness.store.keys import canonical
 from harness.teachers.base import Teacher
 from harness.teachers.requests import FAULTS, KINDS, Answer, Corrupt, Judge, Pose, Refine, Request, Solve, request_key

@@ -75,7 +75,7 @@ def test_jobs_run_side_by_side_but_never_more_than_the_workers(jobs: Jobs) -> No
 def test_what_a_cells_libraries_and_children_print_stays_out_of_its_events(jobs: Jobs) -> None:
     body = """
     import os, subprocess, sys
-    from harness import cell
+    from harness.comparison import cell
 
     def run_cell(command, number, level, emit, sharing):
         emit({"event": "a"})
@@ -95,7 +95,7 @@ def test_what_a_cells_libraries_and_children_print_stays_out_of_its_events(jobs:
 def test_a_cell_finds_no_input_and_reports_a_recipe_that_exits(jobs: Jobs) -> None:
     body = """
     import sys
-    from harness import cell
+    from harness.comparison import cell
 
     def run_cell(command, number, level, emit, sharing):
         sys.exit(f"read {sys.stdin.read()!r} and {open(0, closefd=False).read()!r}")

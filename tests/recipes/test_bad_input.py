@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from harness import catalog
-from harness.config import Budget
 from harness.lab import Example
+from harness.settings import catalog
+from harness.settings.config import Budget
 from harness.types import Check, Problem
 from tests.fakes import Scripted, lab_of
 

@@ -1,6 +1,6 @@
 import pytest
 
-from harness import catalog
+from harness.settings import catalog
 from recipes.iterkd import Ablation
 from tests.contracts.recipe import check_recipe, rehearse
 

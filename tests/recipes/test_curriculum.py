@@ -5,14 +5,15 @@ import dataclasses
 import pytest
 
 from baselines.curriculum import ABOUT, VARIANTS, Config, restarts, row
-from harness import catalog, texts
 from harness.benchmarks.registry import available
-from harness.config import Budget, Train
 from harness.decontaminate import index_of
 from harness.lab import Lab
-from harness.resolve import resolve
-from harness.staging import staged
-from harness.terms import Terms
+from harness.lab.staging import staged
+from harness.lab.terms import Terms
+from harness.settings import catalog
+from harness.settings.config import Budget, Train
+from harness.settings.resolve import resolve
+from harness.terminal import texts
 from harness.training.batches import TokenRow, plan
 from harness.training.schedule import Schedule
 from harness.types import Student

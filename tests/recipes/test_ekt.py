@@ -10,7 +10,7 @@ import pytest
 from baselines import standard_kd
 from baselines.ekt import SHOTS, VARIANTS, Config, needs, train
 from harness.benchmarks import base, gsm8k
-from harness.config import Budget
+from harness.settings.config import Budget
 from harness.types import Check, Problem
 from tests.fakes import Scripted, lab_of
 

@@ -10,7 +10,7 @@ import pytest
 
 from harness.errors import ConfigError
 from harness.lab import CONTRASTS, Dpo, Infonce, Margin, Objective, Orpo, Simpo, Unlikelihood
-from harness.resolve import resolve
+from harness.settings.resolve import resolve
 from harness.store.keys import digest
 from harness.teachers.requests import request_key
 from harness.types import Check, Problem, Student

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from baselines.persd import VARIANTS, Config, train
-from harness.config import Budget, Train
+from harness.comparison.plan import Rehearsal
 from harness.decontaminate import index_of
 from harness.lab import Lab
-from harness.plan import Rehearsal
+from harness.lab.terms import Terms
+from harness.settings.config import Budget, Train
 from harness.teachers.requests import Answer
-from harness.terms import Terms
 from harness.types import Check, Example, Failure, Problem, Student, TrainingSet
 from tests.contracts.recipe import Anything
 

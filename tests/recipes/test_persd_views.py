@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from baselines.persd import VARIANTS, Ablation, Config, Record, train, view
-from harness.config import Budget
 from harness.lab import completion_of, repair_prompt
+from harness.settings.config import Budget
 from harness.types import Check, Problem
 from tests.fakes import Scripted, lab_of
 from tests.needs import data_folder

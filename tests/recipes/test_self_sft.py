@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from baselines.self_sft import VARIANTS, Config, needs, train
-from harness.config import Budget
+from harness.settings.config import Budget
 from harness.types import Check, Problem
 from tests.fakes import Scripted, lab_of
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.config import Run
 from harness.results.finished import samples_path
+from harness.settings.config import Run
 from harness.store.rows import row_to_json, write_lines
 from harness.types import Row
 

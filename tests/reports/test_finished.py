@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.config import Budget
 from harness.errors import StoreError, UsageError
 from harness.results.finished import load, table_of
+from harness.settings.config import Budget
 from reports.facts import caption
 from tests.reports.folders import write_run
 from tests.reports.rows import row

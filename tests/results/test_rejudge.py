@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from harness.benchmarks.registry import load
-from harness.config import Run
 from harness.errors import DataError, SandboxError
 from harness.results.rejudge import rejudge
 from harness.sandbox import probe
+from harness.settings.config import Run
 from harness.types import Row
 from tests.reports.folders import write_run
 from tests.reports.rows import row

@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 
-from harness.content import problem_from_json, problem_to_json
 from harness.sandbox import Check, Program, Sandbox, Text
-from harness.sandbox.answers import compared, numbers
+from harness.sandbox.judging.answers import compared, numbers
 from harness.source.programs import assemble, completion_of
+from harness.store.content import problem_from_json, problem_to_json
 from harness.types import Problem
 
 PRINTS = Text("# 3\n# -1.5\n", "numbers")

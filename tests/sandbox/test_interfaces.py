@@ -17,7 +17,7 @@ from harness.cli import main
 from harness.errors import ConfigError, SandboxError
 from harness.sandbox import Check, Limits, Program, Sandbox, Script
 from harness.sandbox.cache import Cache
-from harness.sandbox.launch import LEVELS
+from harness.sandbox.jail.launch import LEVELS
 from harness.sandbox.rounds import FOLLOWERS
 from harness.sandbox.selftest import CHEATS, HONEST
 from harness.sandbox.worker import Worker

@@ -13,7 +13,7 @@ import pytest
 import harness.sandbox.rounds
 from bench.load import SETTINGS, completions, differences, judged
 from harness.sandbox import Check, Limits, Program, Sandbox
-from harness.sandbox.session import PATIENCE
+from harness.sandbox.judging.session import PATIENCE
 from tests.needs import data_folder
 
 LIMITS = Limits(cpu_s=2.0, wall_s=12.0)

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from harness.sandbox.oracles import ORACLES
-from harness.sandbox.rules import accepts
+from harness.sandbox.judging.oracles import ORACLES
+from harness.sandbox.judging.rules import accepts
 
 NAN = math.nan
 

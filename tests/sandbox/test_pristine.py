@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from harness.sandbox.pristine import COPY, keep_pristine, meet, pristine
+from harness.sandbox.judging.pristine import COPY, keep_pristine, meet, pristine
 
 
 def kept(text: str) -> str:

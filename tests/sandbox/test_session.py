@@ -10,9 +10,10 @@ from typing import Any, cast
 
 import pytest
 
-from harness.sandbox import Limits, session
-from harness.sandbox.launch import Zygote
-from harness.sandbox.session import PATIENCE, Ended, Session
+from harness.sandbox import Limits
+from harness.sandbox.jail.launch import Zygote
+from harness.sandbox.judging import session
+from harness.sandbox.judging.session import PATIENCE, Ended, Session
 
 WALL_S = 100.0
 

@@ -10,7 +10,7 @@ import pytest
 
 from harness.sandbox import Limits, Program, Sandbox, worker
 from harness.sandbox.digests import digest_of
-from harness.sandbox.foresight import Anything, Rehearsal, rehearse, soft
+from harness.sandbox.judging.foresight import Anything, Rehearsal, rehearse, soft
 from harness.types import Check, Plain, Script, Verdict
 
 TIMES = 4  # a script is asked call by call, then rehearsed, then given up if it went otherwise three times

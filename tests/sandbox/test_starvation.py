@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.sandbox import starvation
-from harness.sandbox.starvation import Process, processes, starved_s, threads
+from harness.sandbox.judging import starvation
+from harness.sandbox.judging.starvation import Process, processes, starved_s, threads
 
 LAUNCHER = 100
 pytestmark = pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="needs Linux's /proc")

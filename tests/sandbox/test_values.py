@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from harness.sandbox.rules import accepts, cut
+from harness.sandbox.judging.rules import accepts, cut
 from harness.sandbox.values import Damaged, Decoder, Encoder, TooLarge, from_text, to_text
 
 Point = namedtuple("Point", "x y")

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from harness.benchmarks.registry import available, load
-from harness.config import Run
 from harness.errors import ConfigError, DataError
 from harness.scoring.clean import clean_file, measured, programs_of, texts_of
+from harness.settings.config import Run
 
 TESTED = load("humaneval").problems[10]
 CODE = TESTED.prompt + TESTED.reference

@@ -14,13 +14,13 @@ from harness.benchmarks import base
 from harness.benchmarks.base import Benchmark
 from harness.benchmarks.prove import fooled, prove
 from harness.benchmarks.registry import load
-from harness.config import Judging, Run, World
 from harness.errors import ConfigError, DataError, SandboxError
 from harness.sandbox import Limits, Program, Sandbox
 from harness.scoring import evaluate as evaluation
 from harness.scoring import samples as files
 from harness.scoring.evaluate import Evaluation, Judge, Progress, evaluate
 from harness.scoring.score import score
+from harness.settings.config import Judging, Run, World
 from harness.store.rows import read_rows
 from harness.types import Check, Problem, Status, Verdict
 

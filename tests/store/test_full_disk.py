@@ -20,8 +20,8 @@ SCRIPT = """
 import json, os, sys
 from pathlib import Path
 
-from harness.config import Judging
-from harness.engine import StepEngine
+from harness.settings.config import Judging
+from harness.steps.engine import StepEngine
 from harness.errors import StoreError
 from harness.store.database import Store
 from harness.training.objective import Objective

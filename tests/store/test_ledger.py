@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from harness import asking, texts
 from harness.store.database import Store
 from harness.store.exchange import merge, pack, unpacked
 from harness.store.ledger import FORMER, Account, Entry, Ledger
+from harness.terminal import asking, texts
 
 WHO = ("run", "cell", "teacher")
 

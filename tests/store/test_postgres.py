@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from harness.asking import accounts_of
 from harness.errors import ConfigError, StoreError
 from harness.store.database import Store
 from harness.store.ledger import Entry, Ledger
 from harness.store.steps import Step, run
+from harness.terminal.asking import accounts_of
 
 STEP = Step("verdicts", 1, None)
 

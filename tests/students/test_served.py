@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.config import Generating, Judging
-from harness.engine import StepEngine
 from harness.errors import HarnessError
+from harness.settings.config import Generating, Judging
+from harness.steps.engine import StepEngine
 from harness.store.database import Store
 from harness.students.decoding import Decoding
 from harness.students.engine import generate, load

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.codec import answer_from_json, answer_to_json
-from harness.config import Judging
-from harness.engine import StepEngine
+from harness.settings.config import Judging
+from harness.steps.codec import answer_from_json, answer_to_json
+from harness.steps.engine import StepEngine
 from harness.store.database import Store
 from harness.store.keys import Json, digest
 from harness.teachers.calls import Call, Reply

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from harness.codec import answer_from_json, answer_to_json
 from harness.errors import TeacherError
 from harness.sandbox import Program, Sandbox
+from harness.steps.codec import answer_from_json, answer_to_json
 from harness.teachers.base import Teacher
 from harness.teachers.oracle import Oracle
 from harness.teachers.requests import (

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from harness.base import BATCH, LEARNING_RATE, WARMUP
-from harness.config import World
+from harness.comparison.base import BATCH, LEARNING_RATE, WARMUP
 from harness.sandbox import Program, Sandbox
+from harness.settings.config import World
 from harness.source.programs import completion_of
 from harness.students.decoding import Decoding
 from harness.teachers.oracle import Oracle

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from bench.stub_server import KEY, Behaviour, Server
-from harness.asking import recorder
 from harness.errors import ConfigError
 from harness.store.database import Store
 from harness.teachers.composed import Composed
@@ -19,6 +18,7 @@ from harness.teachers.opening import Terms, members, open_teacher
 from harness.teachers.replay import ReplayBackend, ReplayedOracle
 from harness.teachers.requests import Answer, Judge, Request, Solve
 from harness.teachers.settings import Teaching
+from harness.terminal.asking import recorder
 from harness.types import Problem
 
 PROBLEM = Problem("toy/1", 'def f(x):\n    """Return x."""\n', "f", (), "")

@@ -14,20 +14,20 @@ from typing import Any
 import pytest
 
 from bench.stub_server import KEY, Behaviour, Server, digest
-from harness import asking
-from harness.compare import teacher_of
+from harness.comparison.compare import teacher_of
 from harness.errors import BudgetError, ConfigError
-from harness.resolve import resolve
+from harness.settings.resolve import resolve
 from harness.store.database import Store
 from harness.store.ledger import Ledger
 from harness.teachers.model import ModelTeacher
 from harness.teachers.requests import Solve
+from harness.terminal import asking
 from harness.types import Problem
 from tests.command import ROOT, TINY, only_run, run
 
 ASKER = """
 import sys
-from harness.asking import recorder
+from harness.terminal.asking import recorder
 from harness.store.database import Store
 from harness.teachers.opening import Terms, open_teacher
 from harness.store.ledger import Ledger

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.base import base_student
-from harness.config import Judging
-from harness.engine import StepEngine
-from harness.resolve import resolve
+from harness.comparison.base import base_student
+from harness.settings.config import Judging
+from harness.settings.resolve import resolve
+from harness.steps.engine import StepEngine
 from harness.store.database import Store
 from tests.command import TINY, only_run, run, start
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.driver import check
+from harness.comparison.driver import check
 from harness.errors import ConfigError
-from harness.resolve import resolve
+from harness.settings.resolve import resolve
 from harness.training.job import Job, from_json, to_json
 from harness.training.objective import Dpo, Margin, Objective, Soft
 from harness.training.schedule import Lora, Schedule

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from harness.config import Judging
-from harness.engine import StepEngine
 from harness.errors import TrainingError
+from harness.settings.config import Judging
+from harness.steps.engine import StepEngine
 from harness.store.database import Store
 from harness.store.exchange import clean
 from harness.training import distiller, soft_labels

@@ -161,7 +161,7 @@ FILES: tuple[Attack, ...] = (
     Attack("plus package", "def f(x):\n    import evalplus.data\n    return x + 1\n"),
     Attack("the harness's own tests", "def f(x):\n    import tests.sandbox.attacks\n    return x + 1\n"),
     Attack("the harness's store", "def f(x):\n    import harness.store\n    return x + 1\n"),
-    Attack("the harness's judge", "def f(x):\n    import harness.sandbox.judge\n    return x + 1\n"),
+    Attack("the harness's judge", "def f(x):\n    import harness.sandbox.judging.judge\n    return x + 1\n"),
     Attack(
         "an installed package of the user's",
         "import importlib\ndef f(x):\n    for name in ('pip', 'pytest', 'setuptools', 'numpy', 'torch', 'datasets'):\n"

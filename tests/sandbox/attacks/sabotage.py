@@ -179,13 +179,13 @@ OURS: tuple[Attack, ...] = (
     ),
     Attack(
         "child that answers its own questions",
-        "import harness.sandbox.child as c, gc\nfor o in gc.get_objects():\n    if type(o).__name__ == 'Child':\n"
+        "import harness.sandbox.jail.child as c, gc\nfor o in gc.get_objects():\n    if type(o).__name__ == 'Child':\n"
         "        for _ in range(9): o.say(['v', True])\ndef f(x): return True\n",
         status=("wrong", "crashed"),
     ),
     Attack(
         "child that says it is loaded and lists its tests as passed",
-        "import harness.sandbox.child as c\nc.Child.answer = lambda s, f, raw: ['passed', True]\n"
+        "import harness.sandbox.jail.child as c\nc.Child.answer = lambda s, f, raw: ['passed', True]\n"
         "c.Child.batch = lambda s, f, calls: [s.say(['passed']) for _ in calls]\ndef f(x): return x\n",
     ),
     Attack(
@@ -194,13 +194,13 @@ OURS: tuple[Attack, ...] = (
     ),
     Attack(
         "copy of the arguments that compares as unchanged",
-        "import harness.sandbox.child as c\nc.Child.fresh = lambda s, raw: (([0],), {})\ndef f(x): return x\n",
+        "import harness.sandbox.jail.child as c\nc.Child.fresh = lambda s, raw: (([0],), {})\ndef f(x): return x\n",
         (*check("x = [1]", "candidate(x)", "assert x == [1, 2]"), CALLS),
         status=("wrong", "crashed", "exception"),
     ),
     Attack(
         "judge's modules, loaded in the child",
-        "def f(x):\n    import harness.sandbox.rules as r\n    r.accepts = lambda *a: True\n    r.alike = r.accepts\n    return x\n",
+        "def f(x):\n    import harness.sandbox.judging.rules as r\n    r.accepts = lambda *a: True\n    r.alike = r.accepts\n    return x\n",
     ),
     Attack(
         "recursion in the encoder",

@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from harness.sandbox import bubblewrap, seccomp
+from harness.sandbox.jail import bubblewrap, seccomp
 from tests.needs import missing
 from tests.processes import state_and_parent
 

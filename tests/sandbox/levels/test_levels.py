@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.sandbox.privileges import NOBODY, OTHERS, SPARE_IDS, process_limit, spare_id
+from harness.sandbox.jail.privileges import NOBODY, OTHERS, SPARE_IDS, process_limit, spare_id
 from tests.needs import missing
 from tests.sandbox.levels.machine import (
     DENIED,
@@ -123,7 +123,7 @@ def test_limit_is_exact_where_nobody_else_has_the_number() -> None:
 
 def test_number_that_is_not_mapped_is_not_taken() -> None:
     need_filters()
-    code = "from harness.sandbox.privileges import spare_id; print(spare_id())"
+    code = "from harness.sandbox.jail.privileges import spare_id; print(spare_id())"
     try:
         done = subprocess.run(
             ["unshare", "-U", "--map-root-user", sys.executable, "-c", code], capture_output=True, text=True, check=True

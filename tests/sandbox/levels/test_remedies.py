@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from harness.sandbox import seatbelt
-from harness.sandbox.launch import LEVELS
+from harness.sandbox.jail import seatbelt
+from harness.sandbox.jail.launch import LEVELS
 from harness.sandbox.remedies import PROMISES, Facts, remedies
 from tests.sandbox.levels.machine import ROOT, Machine, need_filters
 

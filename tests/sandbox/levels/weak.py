@@ -10,9 +10,9 @@ import os
 import shutil
 import sys
 
-from harness.sandbox import kernel, seccomp
-from harness.sandbox.kernel import Kernel
-from harness.sandbox.syscalls import BUILDING, CHECKED, numbers
+from harness.sandbox.jail import kernel, seccomp
+from harness.sandbox.jail.kernel import Kernel
+from harness.sandbox.jail.syscalls import BUILDING, CHECKED, numbers
 
 BWRAP = "/usr/bin/bwrap"
 

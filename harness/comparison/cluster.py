@@ -1,0 +1,153 @@
+"""Where a command's cells run: processes of this machine, a Ray cluster, or Slurm; and what is checked before they do.
+
+It knows machines and executors, and nothing of what a cell computes.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from harness import __version__
+from harness.errors import ConfigError, HarnessError
+from harness.executors import local
+from harness.executors.local import Events, Job
+from harness.sandbox import Sandbox, selftest
+from harness.settings.config import OnRay, OnSlurm, Run
+from harness.store.database import is_url
+
+DECIDE_NUMBERS = ("torch", "transformers", "tokenizers", "numpy")  # whose versions are part of a step's key
+Execute = Callable[[Sequence[Job], int, Mapping[str, str | None]], Events]
+
+
+def check(run: Run) -> None:
+    """Raise ConfigError unless the run's executor can be had, and every node of its cluster is like this machine."""
+    check_keys(run)
+    if run.executor == "slurm":
+        from harness.executors import slurm
+
+        slurm.executor(queue_of(run, Path()))
+        if run.slurm.cluster == "slurm" and not is_url(run.store):
+            raise ConfigError(
+                f"store={run.store}: SQLite cannot be shared by several machines. Say store=postgresql://USER@HOST/"
+                "DATABASE and artifacts=PLACE that all of them reach."
+            )
+    if run.executor == "ray":
+        from harness.executors import ray
+
+        variables_of(run)
+        ray.connect(run.ray.address)
+        cpus, gpus = needs_of(run)
+        if not ray.fits(cpus, gpus):
+            raise ConfigError(
+                f"ray.address={run.ray.address}: a cell takes {cpus} cores and {gpus} GPUs, and no node that is up has "
+                "as many. Lower threads or train.processes, or start such a node."
+            )
+        check_nodes(run, look(), ray.everywhere(look))
+
+
+def check_keys(run: Run) -> None:
+    """Raise ConfigError for keys of an executor that is not the one asked for: they would be ignored."""
+    groups = (("ray", run.ray != OnRay()), ("slurm", run.slurm != OnSlurm()))
+    wrong = [name for name, changed in groups if changed and run.executor != name]
+    if wrong:
+        raise ConfigError(
+            [
+                f"{name}.…: a key of executor={name}, and this is {run.executor}. Say executor={name}, or leave it out."
+                for name in wrong
+            ]
+        )
+
+
+def look() -> dict[str, Any]:
+    """Return what decides whether a cell finds the same here as elsewhere."""
+    found = {"host": platform.node(), "harness": __version__, "Python": ".".join(platform.python_version_tuple()[:2])}
+    for name in DECIDE_NUMBERS:
+        found[name] = ".".join(metadata.version(name).split(".")[:2])
+    with Sandbox(workers=1) as sandbox:
+        try:
+            selftest(sandbox)
+            found["sandbox"] = sandbox.level
+        except HarnessError as err:
+            found["sandbox"] = f"none ({err})"
+    return found
+
+
+def check_nodes(run: Run, own: dict[str, Any], nodes: dict[str, dict[str, Any]]) -> None:
+    """Raise ConfigError with every node that would find other numbers, and for a store that they cannot share."""
+    wrong: list[str] = []
+    for name, found in nodes.items():
+        if "error" in found:
+            wrong.append(
+                f"node {name}: cannot run the harness there ({found['error']}). Install the same version on all nodes: "
+                f"distil-harness {__version__}."
+            )
+        wrong += [
+            f"node {name}: {what} is {found[what]} there and {own[what]} here. {REMEDY.get(what, 'Install the same.')}"
+            for what in own
+            if "error" not in found and what != "host" and found[what] != own[what]
+        ]
+    hosts = {found["host"] for found in nodes.values() if "host" in found} | {own["host"]}
+    if len(hosts) > 1 and not is_url(run.store):
+        wrong.append(
+            f"store={run.store}: SQLite cannot be shared by {len(hosts)} machines ({', '.join(sorted(hosts))}). Say "
+            "store=postgresql://USER@HOST/DATABASE and artifacts=PLACE that all of them reach."
+        )
+    if wrong:
+        raise ConfigError(wrong)
+
+
+REMEDY = {
+    "sandbox": "A verdict's level is part of its row, so all must have the same: install bubblewrap there (`harness "
+    "doctor` tells what is refused), or take the node out of the cluster."
+}
+
+
+def variables_of(run: Run) -> dict[str, str]:
+    """Return the variables of this machine that the cells of a cluster are given. Raises ConfigError for unset ones."""
+    unset = [name for name in run.ray.variables if name not in os.environ]
+    if unset:
+        raise ConfigError([f"ray.variables={name}: not set here. Set it, or leave it out." for name in unset])
+    return {name: os.environ[name] for name in run.ray.variables}
+
+
+def told(run: Run) -> str:
+    """Return where the cells run, in words; empty for this machine."""
+    if run.executor == "ray":
+        return f"Ray, ray.address={run.ray.address}"
+    return f"Slurm, slurm.cluster={run.slurm.cluster}" if run.executor == "slurm" else ""
+
+
+def needs_of(run: Run) -> tuple[int, int]:
+    """Return how many cores and GPUs one cell takes."""
+    return run.threads * run.train.processes, run.train.processes if run.device == "cuda" else 0
+
+
+def executor_of(run: Run, folder: Path) -> Execute:
+    """Return what runs jobs as `executor` says; `folder` is the run's."""
+    if run.executor == "ray":
+        from harness.executors import ray
+
+        variables = variables_of(run)
+
+        def on_ray(jobs: Sequence[Job], workers: int, environment: Mapping[str, str | None]) -> Events:
+            return ray.run(jobs, workers, {**environment, **variables}, run.ray.restarts)
+
+        return on_ray
+    if run.executor == "slurm":
+        from harness.executors import slurm
+
+        return partial(slurm.run, queue=queue_of(run, folder / "logs" / "slurm"))
+    return local.run
+
+
+def queue_of(run: Run, folder: Path) -> Any:
+    from harness.executors.slurm import Queue
+
+    asked = run.slurm
+    return Queue(asked.cluster, folder, asked.partition, round(60 * asked.hours), asked.memory_gb, asked.restarts)
