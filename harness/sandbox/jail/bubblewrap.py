@@ -28,7 +28,8 @@ with open(0, "rb") as file:
 class Finder:
     @staticmethod
     def find_spec(name, path=None, target=None):
-        return ModuleSpec(name, Finder) if name in CODES else None
+        folder = any(other.startswith(name + ".") for other in CODES)
+        return ModuleSpec(name, Finder, is_package=folder) if name in CODES else None
     @staticmethod
     def create_module(spec):
         return None
