@@ -22,7 +22,7 @@ GOLDEN = {
     ("answers", 1, 2): "657346d92a307304a7e94a4e10ff0bb98a6fc1beb8f94a351caac6b3d65873c0",
     ("samples", 1): "8c2a99cde52c36482ac06503a4d604b885f48e05a1ca36f9b6b4785a6ef8bfb6",
     ("scores",): "29efe0d7c38fe97a4841902419264ea5cafe3ac032313c65e04f2fe8c33c38a9",
-    ("verdicts", 2): "cddf020a4273d3f3516c304ca2ccefde564fd1ce81662b9271e8a37108c4b94c",
+    ("verdicts", 3): "cddf020a4273d3f3516c304ca2ccefde564fd1ce81662b9271e8a37108c4b94c",
     ("checkpoint", 1): "abf1c943f70e5d1b9a256339aaf15d0741c2b8e359e3e018cfbc7323a94e8bf5",
 }
 

@@ -38,6 +38,10 @@ CHEATS: dict[str, str] = {
         '            os.write(fd, b\'["ok"]\\n["passed"]\\n{"status": "passed"}\\n\' * 9)\n'
         "        except OSError:\n            pass\n    os._exit(0)\n"
     ),
+    "an empty line for each answer": (
+        "import os\ndef f(x):\n    for fd in range(3, 64):\n        try:\n"
+        "            os.write(fd, b'\\n\\n\\n.\\n')\n        except OSError:\n            pass\n    os._exit(0)\n"
+    ),
     "answer of no known form": (
         "import os\ndef f(x):\n    for fd in range(3, 64):\n        try:\n"
         "            os.write(fd, b'[\"large\"]\\n')\n        except OSError:\n            pass\n    os._exit(0)\n"

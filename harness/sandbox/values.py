@@ -15,7 +15,7 @@ import builtins
 import importlib
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from json import JSONDecoder, JSONEncoder
 from types import MappingProxyType
 from typing import Any
@@ -44,6 +44,8 @@ NUMBER_BITS = 1 << 14  # of a fraction's numerator and denominator: finding thei
 NUMBER_CHARS = 1 << 12  # of a decimal's text, and its exponent: a test may write out what it stands for
 IMMUTABLE = 1 << 8  # flag of a type that is Python's own (Py_TPFLAGS_IMMUTABLETYPE)
 
+KINDS = {"C": "Counter", "O": "OrderedDict", "F": "defaultdict"}  # by tag, names in the module collections
+FACTORIES = ("int", "float", "str", "bool", "list", "tuple", "set", "dict")
 PLAIN_ROWS = {list, tuple}
 KEYS, VALUES, ITEMS = type({}.keys()), type({}.values()), type({}.items())
 MOMENTS: dict[str, tuple[str, ...]] = {  # classes of the module datetime and the numbers that they are made from
@@ -78,6 +80,29 @@ def plain_of(value: Any, kind: type) -> Any:
         if issubclass(kind, getattr(collections, name, ())):
             return dict(value) if name == "ChainMap" else value.data
     return None
+
+
+class Named(tuple[Any, ...]):
+    """What a named tuple is made into on the other side: a tuple whose items have names too."""
+
+    _fields: tuple[str, ...]
+
+    def __new__(cls, items: tuple[Any, ...], fields: Sequence[str] = ()) -> Named:
+        made = super().__new__(cls, items)
+        made._fields = tuple(fields)
+        return made
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self._fields:
+            raise AttributeError(name)
+        return self[self._fields.index(name)]
+
+
+def fields_of(value: Any) -> list[str]:
+    """Return the names of a named tuple's items; none for any other tuple."""
+    fields: Any = getattr(value, "_fields", ())
+    named = type(fields) is tuple and len(fields) == tuple.__len__(value) and all(type(one) is str for one in fields)
+    return list(fields) if named else []
 
 
 class Encoder:
@@ -173,9 +198,12 @@ class Encoder:
         if is_a(kind, list):
             return self.items("l", list.__iter__(value), depth)
         if is_a(kind, tuple):
-            return self.items("t", tuple.__iter__(value), depth)
+            items = self.items("t", tuple.__iter__(value), depth)
+            fields = fields_of(value)
+            self.spend(sum(map(len, fields)))
+            return ["N", fields, *items[1:]] if fields else items
         if is_a(kind, dict):
-            return self.pairs(value, depth)
+            return self.mapping(value, kind, depth)
         if kind is type and getattr(builtins, value.__name__, None) is value:
             return ["y", value.__name__]
         found = self.of_a_module(value, kind, depth)
@@ -183,6 +211,18 @@ class Encoder:
             return found
         self.objects.append(value)
         return ["o", len(self.objects) - 1, str(kind.__name__)[:80]]
+
+    def mapping(self, value: Any, kind: type, depth: int) -> list[Any]:
+        """A dict's subclass; those of the standard library keep what they do beside being dicts."""
+        items = self.pairs(value, depth)
+        for tag, name in KINDS.items():
+            if kind is getattr(sys.modules.get("collections"), name, None):
+                items[0] = tag
+                if tag == "F":
+                    factory = value.default_factory
+                    known = type(factory) is type and getattr(builtins, factory.__name__, None) is factory
+                    items.insert(1, factory.__name__ if known else "")
+        return items
 
     def of_a_module(self, value: Any, kind: type, depth: int) -> Any:
         """Views, iterators, and data of the standard library's modules; None for what is none of these."""
@@ -234,10 +274,14 @@ class Encoder:
 
 
 class Decoder:
-    """Builds plain data from a tree; `handle` makes what stands for an opaque object."""
+    """Builds data from a tree; `handle` makes what stands for an opaque object.
 
-    def __init__(self, handle: Callable[[int, str], Any]) -> None:
+    `plain` data is of builtin types alone, for comparisons by rule; otherwise a Counter remains one.
+    """
+
+    def __init__(self, handle: Callable[[int, str], Any], plain: bool = False) -> None:
         self.handle = handle
+        self.plain = plain
 
     def decode(self, tree: Any) -> Any:
         if type(tree) is not list:
@@ -265,8 +309,25 @@ class Decoder:
             members = {decode(item) for item in tree[1:]}
             return members if tag == "s" else frozenset(members)
         if tag == "n":
-            return iter([decode(item) for item in tree[1:]])
+            return (item for item in [decode(item) for item in tree[1:]])
+        if tag in KINDS or tag == "N":
+            return self.dressed(tag, tree)
         return self.leaf(tag, tree)
+
+    def dressed(self, tag: str, tree: list[Any]) -> Any:
+        """Build what is a dict or a tuple and more."""
+        if tag == "N":
+            items = tuple([self.decode(item) for item in tree[2:]])
+            if self.plain or type(tree[1]) is not list or not all(type(one) is str for one in tree[1]):
+                return items
+            return Named(items, tree[1])
+        kind: Any = dict if self.plain else getattr(importlib.import_module("collections"), KINDS[tag])
+        first = 2 if tag == "F" else 1
+        known = tag == "F" and not self.plain and tree[1] in FACTORIES
+        mapping: Any = kind(getattr(builtins, tree[1])) if known else kind()
+        for index in range(first, len(tree), 2):  # a loop of ours, as in container()
+            mapping[self.decode(tree[index])] = self.decode(tree[index + 1])
+        return mapping
 
     def leaf(self, tag: Any, tree: list[Any]) -> Any:
         if tag == "i":

@@ -11,7 +11,7 @@ import pytest
 from harness.sandbox import Level, Program, Sandbox
 from harness.sandbox.limits import TEXT_CHARS
 from harness.types import Script, Verdict
-from tests.sandbox.attacks import GROUPS, HARMLESS, Attack, Harmless
+from tests.sandbox.attacks import GROUPS, HARMLESS, LEGACIES, Attack, Harmless
 from tests.sandbox.attacks.attack import CALLS, CHECK, EVERY_WAY
 from tests.sandbox.conftest import LIMITS
 from tests.sandbox.traces import Traces, jailed, own_descriptors
@@ -122,6 +122,19 @@ def test_judge_is_not_fooled_at_weaker_levels_either(level: Level) -> None:
         verdicts = judged(sandbox, [program for _, program in wanted])
     for (attack, _), verdict in zip(wanted, verdicts, strict=True):
         assert verdict.status not in ("passed", "infrastructure"), (attack.name, verdict)
+
+
+@pytest.mark.attacks
+@pytest.mark.parametrize("level", ["full", "no-namespaces", "process-only"])
+def test_nothing_is_inherited_from_the_program_before(level: Level) -> None:
+    pairs = [[Program(source, "f", CALLS, id=one.name) for source in (one.writer, one.reader)] for one in LEGACIES]
+    with Sandbox(limits=LIMITS, strongest=level, cache=False) as sandbox:
+        if sandbox.level != level:
+            pytest.skip(f"refused here: {sandbox.missing}")
+        verdicts = judged(sandbox, [program for pair in pairs for program in pair])
+    found = [LEGACIES[place // 2].name for place, verdict in enumerate(verdicts) if verdict.passed]
+    assert found == []
+    assert all(verdict.status in ("wrong", "exception") for verdict in verdicts), verdicts
 
 
 def test_verdict_that_rests_on_the_programs_own_word_says_so(full: Sandbox) -> None:

@@ -30,6 +30,14 @@ def kept(text: str) -> str:
         "case.assertEqual(candidate(x), sorted(x))",
         "assert candidate(*args) == max(args[0])",
         "f = candidate\nassert f(x) == sorted(x)",
+        "def want():\n    return sorted(x)\nassert candidate(x) == want()",
+        "def holds(got):\n    assert got == sorted(x)\nholds(candidate(x))",
+        "def got():\n    return candidate(x)\nassert got() == sorted(x)",
+        "out = []\nout.append(candidate(x))\nassert out == [sorted(x)]",
+        "y = (x,)\nassert candidate(y[0]) == sorted(x)",
+        "for i, x in enumerate(xs):\n    assert candidate(x) == sorted(xs[i])",
+        "for g, x in [(candidate, xs)]:\n    assert g(x) == sorted(x)",
+        "match candidate(x):\n    case got:\n        assert got == sorted(x)",
     ],
 )
 def test_argument_that_the_expectation_rests_on_is_copied(text: str) -> None:
@@ -46,6 +54,9 @@ def test_argument_that_the_expectation_rests_on_is_copied(text: str) -> None:
         "before = sorted(x)\nresult = candidate(x)\nassert result == before and x == [1]",
         "inner = [1]\nouter = [inner]\ncandidate(outer)\nassert inner == [1, 9] and outer[0] is inner",
         "assert candidate([3, 1]) == sorted([3, 1])",
+        "def run(f, x):\n    f(x)\n    return x\nassert run(candidate, [3, 1]) == [1, 3]",
+        "out = []\nfor x in xs:\n    candidate(x)\n    out.append(x)\nassert out == [[1, 2]]",
+        "case.assertIsNone(candidate(x))\ncase.assertEqual(x, [1, 2])",
     ],
 )
 def test_change_in_place_that_a_test_looks_at_comes_back(text: str) -> None:

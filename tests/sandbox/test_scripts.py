@@ -115,3 +115,26 @@ def test_mbpp_references_all_pass() -> None:
     with Sandbox(workers=2) as sandbox:
         failed = {programs[i].id: v for i, v in sandbox.judge(programs) if not v.passed}
     assert len(programs) == 974 and not failed
+
+
+def test_nothing_that_a_prompt_defines_is_changed_for_the_next_program(sandbox: Sandbox) -> None:
+    prompt = 'WORDS = [3, 1, 2]\n\ndef f(xs):\n    """Sort in place."""\n'
+    text = "def check(candidate):\n    candidate(WORDS)\n    assert WORDS == [1, 2, 3]\n"
+    sources = [f"def f(xs): {body}\n" for body in ("pass", "xs.sort()", "pass", "xs.sort()")]
+    assert [judged(sandbox, source, text, "check", prompt).passed for source in sources] == [False, True, False, True]
+
+
+def test_prompt_that_imports_a_package_does_not_end_its_judge(sandbox: Sandbox) -> None:
+    prompt = "def helper(x):\n    return x\n\nimport no_such_package\n\ndef f(x):\n"
+    text = "def check(candidate):\n    assert candidate(1) == helper(2)\n"
+    healed = sandbox.healed
+    assert judged(sandbox, "def f(x): return x + 1\n", text, "check", prompt).passed
+    assert sandbox.healed == healed
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["import no_such_package\nassert f(1) == 2", "assert f(lambda v: v, 1) == 2", "class T: pass\nassert f(T()) == 2"],
+)
+def test_script_that_the_judge_cannot_serve_is_no_programs_fault(sandbox: Sandbox, text: str) -> None:
+    assert judged(sandbox, "def f(*a): return 2\n", text).status == "infrastructure"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import datetime
 import random
-from collections import ChainMap, Counter, OrderedDict, UserDict, UserList, UserString, deque, namedtuple
+from collections import ChainMap, Counter, OrderedDict, UserDict, UserList, UserString, defaultdict, deque, namedtuple
 from collections.abc import Iterator
 from decimal import Decimal
 from fractions import Fraction
@@ -27,10 +28,38 @@ class Text(str):
     __hash__ = str.__hash__
 
 
-def crossed(value: Any) -> Any:
+def crossed(value: Any, plain: bool = True) -> Any:
     objects: list[Any] = []
     tree = from_text(to_text(Encoder(objects, 1 << 16).encode(value)))
-    return Decoder(lambda number, name: f"handle {number} {name}").decode(tree)
+    return Decoder(lambda number, name: f"handle {number} {name}", plain).decode(tree)
+
+
+def test_for_scripts_a_dict_of_the_standard_library_stays_of_its_kind() -> None:
+    counter, ordered, default = (
+        crossed(value, plain=False) for value in (Counter("aab"), OrderedDict(b=1, a=2), defaultdict(list, a=[1]))
+    )
+    assert counter["z"] == 0 and counter.most_common(1) == [("a", 2)] and type(counter) is Counter
+    assert ordered.popitem(last=False) == ("b", 1)
+    assert default["z"] == [] and default == {"a": [1], "z": []}
+
+
+def test_for_scripts_items_of_a_named_tuple_keep_their_names() -> None:
+    point = crossed([Point(1, 2)], plain=False)[0]
+    assert (point.x, point.y) == (1, 2) == point and copy.deepcopy(point).y == 2
+    with pytest.raises(AttributeError):
+        _ = point.z
+
+
+def test_names_of_a_named_tuple_that_are_none_are_left_out() -> None:
+    odd = type("Odd", (tuple,), {"_fields": (1, "x")})
+    assert crossed(odd((1, 2)), plain=False) == (1, 2)
+    decoder = Decoder(lambda number, name: name)
+    assert decoder.decode(["N", [1, []], 1, 2]) == (1, 2) == decoder.decode(["N", {}, 1, 2])
+
+
+@pytest.mark.parametrize("factory", ["__import__", "", "exit", 7, ["l"], "memoryview", None])
+def test_factory_of_a_default_is_one_of_a_few_builtins_or_none(factory: Any) -> None:
+    assert Decoder(lambda number, name: name).decode(["F", factory, "a", 1]).default_factory is None
 
 
 @pytest.mark.parametrize(

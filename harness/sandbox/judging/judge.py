@@ -7,6 +7,7 @@ It never executes a candidate's code (it compiles it, and sends it to a child in
 from __future__ import annotations
 
 import fcntl
+import importlib
 import json
 import marshal
 import os
@@ -226,6 +227,16 @@ def die_with(lifeline: int) -> None:
         fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
 
 
+def close_memory(level: Level) -> None:
+    """Have the kernel show our memory, with the expected values in it, to no process of the same user.
+
+    Only at level process-only can a program look for it.
+    """
+    if level == "process-only" and sys.platform == "linux":
+        kernel = importlib.import_module("harness.sandbox.jail.kernel")
+        kernel.Kernel().prctl(kernel.PR_SET_DUMPABLE, 0)
+
+
 def limit_own_memory(memory_bytes: int) -> None:
     """Keep hostile data, or tests that multiply it, from taking the machine's memory through the judge."""
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
@@ -276,6 +287,7 @@ def main(text: str) -> NoReturn:
     except LayerRefused as error:
         reply(channel, {"refused": str(error)})
         os._exit(1)
+    close_memory(judge.level)
     reply(channel, {"level": judge.level, "missing": judge.missing})
     with suppress(BrokenPipeError, ConnectionResetError, EOFError):
         while True:

@@ -1,6 +1,6 @@
-"""A test script, read once for all samples of its problem: compiled, its asserts counted, its free names found.
+"""A test script and a problem's text, read once for all samples: compiled, asserts counted, free names found.
 
-It executes nothing (scripts.py) and foresees nothing (foresight.py).
+Of a script it executes nothing (scripts.py) and foresees nothing (foresight.py).
 """
 
 from __future__ import annotations
@@ -8,7 +8,9 @@ from __future__ import annotations
 import ast
 import builtins
 import sys
+from contextlib import suppress
 from types import CodeType
+from typing import Any
 
 from harness.sandbox.judging.pristine import keep_pristine, meet
 from harness.sandbox.judging.rules import cut
@@ -64,6 +66,43 @@ class Prepared:
             if first <= line <= last:
                 return cut(" ".join(part.strip() for part in self.lines[first - 1 : last]))
         return cut(self.lines[line - 1].strip()) if 0 < line <= len(self.lines) else ""
+
+
+class Prompt:
+    """A problem's own text: what it defines beside the entry point is there for the problem's script."""
+
+    def __init__(self, text: str, entry_point: str) -> None:
+        self.entry_point = entry_point
+        self.code: CodeType | None = None
+        lasting = True
+        for whole in (text, text + "\n    pass\n"):  # a header without docstring is not yet a function
+            with suppress(SyntaxError, ValueError):
+                self.code = compile(whole, "<prompt>", "exec", dont_inherit=True)
+                lasting = all(map(lasts, ast.parse(whole).body))
+                break
+        self.names = self.executed() if lasting else None
+
+    def definitions(self) -> dict[str, Any]:
+        """Return what it defines, made anew where a program could change it by way of a test's argument."""
+        return dict(self.names) if self.names is not None else self.executed()
+
+    def executed(self) -> dict[str, Any]:
+        names: dict[str, Any] = {"__name__": "prompt"}
+        if self.code is not None:
+            with suppress(Exception):  # a package that the judge lacks: what stands before it is defined
+                exec(self.code, names)  # noqa: S102  the benchmark's own text
+        names.pop(self.entry_point, None)
+        return names
+
+
+def lasts(node: ast.stmt) -> bool:
+    """Whether a statement defines nothing that can change: imports, texts, functions without defaults of their own."""
+    if isinstance(node, ast.FunctionDef):
+        defaults = (*node.args.defaults, *filter(None, node.args.kw_defaults))
+        return not node.decorator_list and all(isinstance(value, ast.Constant) for value in defaults)
+    return isinstance(node, (ast.Import, ast.ImportFrom)) or (
+        isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    )
 
 
 def word(node: ast.AST) -> str:

@@ -12,14 +12,13 @@ import json
 import marshal
 import random
 import sys
-from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
 from harness.sandbox.jail.child import CALL, GET, SET
 from harness.sandbox.judging.arguments import write_back
 from harness.sandbox.judging.foresight import CANONICAL, Rehearsal, rehearse, soft
-from harness.sandbox.judging.prepared import FILE, PASSED, Prepared
+from harness.sandbox.judging.prepared import FILE, PASSED, Prepared, Prompt
 from harness.sandbox.judging.pristine import COPY, pristine
 from harness.sandbox.judging.rules import Incomparable, show, show_call
 from harness.sandbox.judging.session import Ended, HungUp, Session, undamaged
@@ -29,6 +28,7 @@ from harness.sandbox.values import Damaged, Decoder, Encoder
 CACHED = 1024  # scripts kept ready; MBPP has 974 problems
 DIVERGED = 3  # times that a script may do otherwise than foreseen before it is asked call by call for good
 EXITS = "the test script ends the interpreter: it must assert, and not call sys.exit() or unittest.main()"
+ABSENT = "the test script imports {}, which the judge does not have: a script may import the standard library"
 
 TRUE = {"Match"}  # true whatever it holds; said by the candidate, who could as well return True: `assert re.search(…)`
 
@@ -182,7 +182,7 @@ class Run:
             tree = encoder.encode((args, kwargs))
             if encoder.objects:
                 name = type(encoder.objects[0]).__name__
-                raise self.end(Ended("refused", f"the tests pass a {name}, which cannot be sent")) from None
+                raise self.end(Ended("infrastructure", f"the tests pass a {name}, which cannot be sent")) from None
             return json.dumps(tree)
 
     def end(self, stop: BaseException) -> BaseException:
@@ -230,7 +230,7 @@ class Scripts:
     def __init__(self) -> None:
         self.prepared: dict[str, Prepared] = {}
         self.foreseen: dict[tuple[str, str, str, str], Foreseen | None] = {}
-        self.prompts: dict[tuple[str, str], dict[str, Any]] = {}
+        self.prompts: dict[tuple[str, str], Prompt] = {}
 
     def prepare(self, text: str) -> Prepared:
         found = self.prepared.get(text)
@@ -239,7 +239,7 @@ class Scripts:
                 self.prepared.clear()
             try:
                 found = Prepared(text)
-            except (SyntaxError, ValueError) as error:
+            except (SyntaxError, ValueError, RecursionError) as error:
                 raise Ended("infrastructure", f"the test script cannot be compiled: {error}") from error
             self.prepared[text] = found
         return found
@@ -247,18 +247,12 @@ class Scripts:
     def definitions(self, prompt: str, entry_point: str) -> dict[str, Any]:
         """Return what the problem's trusted text defines beside the entry point."""
         key = (prompt, entry_point)
-        names = self.prompts.get(key)
-        if names is None:
+        found = self.prompts.get(key)
+        if found is None:
             if len(self.prompts) >= CACHED:
                 self.prompts.clear()
-            names = {"__name__": "prompt"}
-            for text in (prompt, prompt + "\n    pass\n"):  # a header without docstring is not yet a function
-                with suppress(SyntaxError):
-                    exec(compile(text, "<prompt>", "exec", dont_inherit=True), names)  # noqa: S102  benchmark text
-                    break
-            names.pop(entry_point, None)
-            self.prompts[key] = names
-        return names
+            found = self.prompts[key] = Prompt(prompt, entry_point)
+        return found.definitions()
 
     def foresee(self, program: dict[str, Any]) -> Foreseen | None:
         """Return the calls that the program's script will make, once it has been seen twice; None if they are open."""
@@ -282,7 +276,7 @@ class Scripts:
     def names(self, prepared: Prepared, program: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         """Return the names a script finds, and those of the program that it uses beside the entry point."""
         checks, entry_point = program["checks"], program["entry_point"]
-        names = dict(self.definitions(program["prompt"], entry_point)) if program["prompt"] else {}
+        names = self.definitions(program["prompt"], entry_point) if program["prompt"] else {}
         if checks["style"] == "asserts":  # objects of a class that the prompt gives live in the child, like its own
             own = [name for name, value in names.items() if isinstance(value, type) and value.__module__ == "prompt"]
             names = {name: value for name, value in names.items() if name not in own}
@@ -344,6 +338,8 @@ class Scripts:
         expected = prepared.source(line_of(error.__traceback__))
         if error is run.raised:
             outcome.fail("exception", run.raised_text, failure(run, expected, checks))
+        elif isinstance(error, ModuleNotFoundError):  # the script's own: no program can be blamed for it
+            run.dead = Ended("infrastructure", ABSENT.format(error.name))
         elif isinstance(error, AssertionError):
             outcome.fail("wrong", "an assertion failed", failure(run, expected, checks))
         else:

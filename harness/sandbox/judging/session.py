@@ -6,6 +6,7 @@ BaseException so that no test script can swallow it by catching Exception.
 
 from __future__ import annotations
 
+import ast
 import builtins
 import marshal
 import math
@@ -14,6 +15,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import CodeType
 from typing import Any
 
@@ -243,10 +245,11 @@ class Session:
         found = getattr(builtins, str(answer[1]), None)
         ends_loops = not names_stop and found in (StopIteration, StopAsyncIteration)
         if isinstance(found, type) and issubclass(found, Exception) and not ends_loops:
-            try:
-                return found(str(answer[3])[:300])
-            except TypeError:  # UnicodeDecodeError and a few others want more than a message
-                pass
+            text = str(answer[3])[:300]
+            with suppress(TypeError):
+                return found(key_of(text) if found is KeyError else text)
+            with suppress(TypeError):  # a UnicodeDecodeError wants more than a message; a group even to exist
+                return found.__new__(found)
         return CandidateRaised(f"{answer[2]}: {answer[3]}"[:300])
 
     def finish(self, hung_up: bool) -> tuple[Ended | None, float, int, bool]:
@@ -274,6 +277,14 @@ class Session:
         if number == signal.SIGKILL:
             return Ended("crashed", "closed its channel or was killed", doubtful=True)
         return Ended("crashed", f"died of {name}")
+
+
+def key_of(text: str) -> Any:
+    """Return the key that a KeyError's message shows, or the message where it shows none that is plain data."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return text
 
 
 def undamaged(error: Damaged) -> Ended:

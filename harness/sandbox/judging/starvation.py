@@ -29,7 +29,7 @@ def starved_s(ancestor: int, began: float) -> float:
     Before its process existed it waited for those who make it. Afterwards each of its threads knows how long it stood
     in a core's queue; as long as the program's other threads and processes have run, they may have been the reason, so
     only the rest was certainly others. A program that crowds its own core so gains nothing, unless by processes of
-    which nothing is left to see: who ignores SIGCHLD is not told what its children used.
+    which nothing is left to see: who ignores SIGCHLD is not told what its children used, which the filter prevents.
     """
     if sys.platform != "linux":
         return 0.0

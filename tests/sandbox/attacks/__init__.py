@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from tests.sandbox.attacks import (
+    changed_arguments,
     early_exit,
     escapes,
     harmless,
+    inheritance,
+    interpreter,
     lying_values,
     reading_answers,
     resources,
@@ -14,6 +17,7 @@ from tests.sandbox.attacks import (
     writing_verdict,
 )
 from tests.sandbox.attacks.attack import Attack, Harmless
+from tests.sandbox.attacks.inheritance import Legacy
 
 GROUPS: dict[str, tuple[Attack, ...]] = {
     "early exit": early_exit.ATTACKS,
@@ -24,7 +28,10 @@ GROUPS: dict[str, tuple[Attack, ...]] = {
     "time": time_attacks.ATTACKS,
     "resources": resources.ATTACKS,
     "escapes": escapes.ATTACKS,
+    "interpreter": interpreter.ATTACKS,
+    "changed arguments": changed_arguments.ATTACKS,
 }
-HARMLESS: tuple[Harmless, ...] = harmless.HARMLESS
+HARMLESS: tuple[Harmless, ...] = harmless.HARMLESS + changed_arguments.HARMLESS
+LEGACIES: tuple[Legacy, ...] = inheritance.LEGACIES
 
-__all__ = ["GROUPS", "HARMLESS", "Attack", "Harmless"]
+__all__ = ["GROUPS", "HARMLESS", "LEGACIES", "Attack", "Harmless", "Legacy"]

@@ -15,6 +15,10 @@ def call(number, *arguments):
     result = libc.syscall(ctypes.c_long(number), *[ctypes.c_long(a) if type(a) is int else a for a in arguments])
     if result < 0: raise OSError(ctypes.get_errno(), 'refused')
     return result
+def channel():
+    for fd in range(3, 64):
+        try: return socket.socket(fileno=os.dup(fd)).detach()
+        except OSError: pass
 def act():
 {body}
 def f(x):
@@ -145,6 +149,22 @@ NUMBERS: tuple[tuple[str, int, str], ...] = (
     ("fcntl signal", 72, "0, 10, 9"),
     ("fcntl lease", 72, "0, 1024, 0"),
     ("fcntl pipe size", 72, "0, 1031, 1048576"),
+    (
+        "getsockopt: descriptor of the judge's process",
+        55,
+        "channel(), 1, 77, (ctypes.c_int * 1)(), (ctypes.c_int * 1)(4)",
+    ),
+    ("getsockopt: groups of the judge", 55, "channel(), 1, 59, (ctypes.c_int * 99)(), (ctypes.c_int * 1)(396)"),
+    ("setsockopt: larger buffers", 54, "channel(), 1, 7, (ctypes.c_int * 1)(1 << 24), 4"),
+    ("membarrier of every processor", 324, "1, 0, 0"),
+    ("sync", 162, ""),
+    ("arch_prctl", 158, "0x1001, 0"),
+    ("pkey_alloc", 330, "0, 0"),
+    ("mbind", 237, "0, 0, 0, 0, 0, 0"),
+    ("statmount", 457, "0, 0, 0, 0"),
+    ("prctl: who may trace it", 157, "0x59616d61, -1, 0, 0, 0"),
+    ("prctl: speculation", 157, "53, 0, 2, 0, 0"),
+    ("prctl: system calls taken over", 157, "59, 1, 0, 0, 0"),
     ("ioctl terminal injection", 16, "0, 0x5412, ctypes.c_char_p(b'x')"),
     ("ioctl controlling terminal", 16, "0, 0x540E, 1"),
     ("x32 socket", 0x40000000 + 41, "2, 1, 0"),
@@ -211,6 +231,12 @@ PYTHON: tuple[Attack, ...] = (
         "    return\nraise OSError",
     ),
     escape("name of the host", "if socket.gethostname() == 'sandbox': raise OSError"),
+    escape(
+        "filter after the last, where threads are allowed",  # its log would be written into the kernel's
+        "import threading\nclass Line(ctypes.Structure):\n    _fields_ = [('c', ctypes.c_uint32), ('k', ctypes.c_uint32)]\n"
+        "class Filter(ctypes.Structure):\n    _fields_ = [('n', ctypes.c_uint16), ('lines', ctypes.POINTER(Line))]\n"
+        "line = Line(6, 0x7ffc0000)\nif libc.prctl(22, 2, ctypes.byref(Filter(1, ctypes.pointer(line))), 0, 0) != 0: raise OSError",
+    ),
     escape("network interfaces", "if [name for _, name in socket.if_nameindex() if name != 'lo'] == []: raise OSError"),
     escape(
         "32-bit system call",

@@ -440,6 +440,68 @@ SCRIPTED: tuple[Harmless, ...] = (
             "case.assertAlmostEqual(candidate(3), 0.3333333333)",
         ),
     ),
+    Harmless(
+        "a Counter's own ways",
+        "from collections import Counter\ndef f(s): return Counter(s)\n",
+        check(
+            "from collections import Counter",
+            "got = candidate('aab')",
+            "assert got['z'] == 0 and got.most_common(1) == [('a', 2)] and got - Counter('a') == Counter('ab')",
+        ),
+    ),
+    Harmless(
+        "a defaultdict's and an OrderedDict's own ways",
+        "from collections import OrderedDict, defaultdict\ndef f(s):\n    d = defaultdict(int)\n"
+        "    for c in s: d[c] += 1\n    return d, OrderedDict(d)\n",
+        check("d, o = candidate('aab')", "assert d['z'] == 0 and o.popitem(last=False) == ('a', 2)"),
+    ),
+    Harmless(
+        "a named tuple's names",
+        "from typing import NamedTuple\nclass P(NamedTuple):\n    x: int\n    y: int = 2\ndef f(x): return [P(x)]\n",
+        check("[p] = candidate(1)", "assert p.x == 1 and p.y == 2 and p == (1, 2) and isinstance(p, tuple)"),
+    ),
+    Harmless(
+        "a generator by its type",
+        "def f(n): yield from range(n)\n",
+        check("import types", "assert isinstance(candidate(2), types.GeneratorType)", "assert next(candidate(2)) == 0"),
+    ),
+    Harmless(
+        "the key of a KeyError",
+        "def f(x): return {}[x]\n",
+        check(
+            "try:",
+            "    candidate('k')",
+            "except KeyError as e:",
+            "    assert e.args == ('k',)",
+            "else:",
+            "    assert 0",
+        ),
+    ),
+    Harmless(
+        "an exception that wants more than a message",
+        "def f(x): return x.decode()\n",
+        check("try:", "    candidate(b'\\xff')", "except UnicodeDecodeError:", "    pass", "else:", "    assert 0"),
+    ),
+    Harmless(
+        "a named tuple, a Counter and a deque for arguments",
+        "def f(p, c, d): return p.x + c['z'] + d.popleft() + c.most_common(1)[0][1]\n",
+        check(
+            "from collections import Counter, deque, namedtuple",
+            "assert candidate(namedtuple('P', 'x y')(1, 2), Counter('aab'), deque([5])) == 8",
+        ),
+    ),
+    Harmless(
+        "children that nobody wants to hear of",
+        "import os, signal\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\ndef f(x):\n    r, w = os.pipe()\n"
+        "    pid = os.fork()\n    if pid == 0:\n        os.write(w, b'1')\n        os._exit(0)\n"
+        "    return x + int(os.read(r, 1))\n",
+        check("assert candidate(1) == 2"),
+    ),
+    Harmless(
+        "a lock, and a file that is to be on disk",
+        "import fcntl, os, tempfile\ndef f(x):\n    with tempfile.TemporaryFile() as h:\n        fcntl.flock(h, fcntl.LOCK_EX)\n"
+        "        h.write(b'1')\n        h.flush()\n        os.fsync(h.fileno())\n        return x + 1\n",
+    ),
     Harmless("a closure that a test calls", "def f(n): return lambda v: v + n\n", check("assert candidate(2)(3) == 5")),
     Harmless(
         "class of the program",

@@ -170,7 +170,13 @@ OUTSIDE = {
     },
 }
 # honest programs that need a folder to write to, or a process of their own
-NEEDS_FULL = {"forks, waits and cleans up", "a temporary file", "a file left in the working folder"}
+NEEDS_FULL = {
+    "forks, waits and cleans up",
+    "children that nobody wants to hear of",
+    "a temporary file",
+    "a lock, and a file that is to be on disk",
+    "a file left in the working folder",
+}
 
 
 @pytest.mark.slow
@@ -182,3 +188,26 @@ def test_corpus_of_attacks_holds_at_weaker_levels(machine: Machine, kind: str) -
     assert {name for name, _, _ in passed} <= OUTSIDE.get(kind, set()), passed
     honest = {name for name, _, _ in failed}
     assert honest <= (NEEDS_FULL if kind == "no-namespaces" else set()), failed
+
+
+JUDGES_MEMORY = """
+import os, re
+def parent(pid):
+    with open(f'/proc/{pid}/stat') as file: return int(file.read().rpartition(') ')[2].split()[1])
+def judge():
+    pid = os.getppid()
+    while b'judging.judge' not in open(f'/proc/{pid}/cmdline', 'rb').read(): pid = parent(pid)
+    return pid
+def f(x):
+    pid = judge()
+    for name in ('mem', 'maps', 'environ'):
+        try: open(f'/proc/{pid}/{name}', 'rb').read(1)
+        except PermissionError: continue
+        return 0
+    return x + 1
+"""
+
+
+@pytest.mark.parametrize("kind", ["process-only", "unfiltered"])
+def test_memory_of_the_judge_is_closed_to_programs_of_its_own_user(machine: Machine, kind: str) -> None:
+    all_pass(machine, JUDGES_MEMORY)
