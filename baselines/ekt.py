@@ -6,8 +6,8 @@ same rows, the teacher without shots, as the authors did; `ekt-kd-fair` lets it 
 student writes the programs itself: those that pass are its next round's training set, from the base weights again.
 The other three train once, as in the source: each cycle goes on from the student of the one before.
 
-Cost of a cycle: at most `k` teacher calls for each problem that is still unsolved (a further one only while none has
-passed, which leaves the same rows), for `expert-iter` attempts instead; the budget's optimiser updates.
+Cost of a cycle: at most `k` teacher calls for each problem that is still unsolved (with `keep=first` a further one only
+while none has passed, which leaves the same rows), for `expert-iter` attempts instead; the budget's optimiser updates.
 
 | paper (code: zhangir-azerbayev/ETK) | here | why |
 |---|---|---|
@@ -35,7 +35,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from harness.lab import Example, Lab, Objective, Problem, Soft, Solve, Student, in_range, normal_form
+from harness.lab import Example, Filter, Lab, Objective, Problem, Soft, Solve, Student, in_range, normal_form
 
 SHOTS = '''def solution():
     """A baker fills 6 trays with 24 rolls each and sells 97 rolls. How many rolls are left?"""
@@ -64,8 +64,8 @@ class Config:
     programs: Literal["teacher", "student"] = "teacher"  # who writes them; student: expert iteration
     k: int = 8  # most programs asked for a problem in a cycle
     temperature: float = 0.6  # of those programs
-    keep: Literal["first", "all"] = "first"  # which of a problem's right programs are rows; all: unique by syntax tree
-    filter: Literal["tests", "none"] = "tests"  # none: the first program that fits the header, right or wrong
+    keep: Literal["first", "all", "shortest", "random"] = "first"  # which of a problem's right programs are rows
+    filter: Filter = "tests"  # what is right: passes, ends without an exception, anything
     kl_weight: float = 0.0  # of the KL to the teacher beside the likelihood; 1 is one to one
     teacher_shots: bool = False  # the teacher reads the shots before each row, where the pool has them
     reset: bool = False  # every cycle from the base student; off: from the current one
@@ -104,7 +104,7 @@ def train(lab: Lab, cfg: Config) -> Iterator[Student]:
         # Sample programs for what is still unsolved, one each at a time; run them; keep what is right.
         unsolved, spare = [one for one in lab.problems if one.id not in solved], lab.budget.attempts
         for draw in range(cycle * cfg.k, (cycle + 1) * cfg.k):
-            asked = [one for one in unsolved if cfg.keep == "all" or one.id not in solved]
+            asked = [one for one in unsolved if cfg.keep != "first" or one.id not in solved]
             if cfg.programs == "teacher":
                 written = by_teacher(lab, cfg, draw, asked)
             else:
@@ -112,7 +112,7 @@ def train(lab: Lab, cfg: Config) -> Iterator[Student]:
                 spare -= len(asked)
                 tries.update(one.id for one in asked)
                 written = by_student(lab, cfg, draw, student if cycle else None, asked)
-            for problem, text in right(lab, cfg, written):
+            for problem, text in lab.passing(written, cfg.filter):
                 solved.setdefault(problem.id, []).append(text)
         lab.note(f"cycle {cycle + 1} solved problems", len(solved))
         # Train on one row per solved problem: the question without shots, and its program.
@@ -138,12 +138,6 @@ def shots(problem: Problem) -> str:
     return SHOTS if problem.prompt.startswith(WORD_PROBLEM) else ""
 
 
-def right(lab: Lab, cfg: Config, written: Sequence[tuple[Problem, str]]) -> list[tuple[Problem, str]]:
-    if cfg.filter == "none":
-        return list(written)
-    return [pair for pair, verdict in zip(written, lab.judge(written), strict=True) if verdict.passed]
-
-
 def rows(lab: Lab, cfg: Config, solved: dict[str, list[str]]) -> list[Example]:
     """Return the training rows in the pool's order, as many as the budget of examples allows."""
     found: list[Example] = []
@@ -151,9 +145,21 @@ def rows(lab: Lab, cfg: Config, solved: dict[str, list[str]]) -> list[Example]:
         different: dict[str, str] = {}
         for text in solved.get(problem.id, []):
             different.setdefault(normal_form(problem.prompt + text) or text, text)
+        kept = chosen(lab, cfg, problem, list(different.values()))
         origin = f"{cfg.programs} {problem.id}"
-        found += [Example(problem.prompt, text, level=problem.level, origin=origin) for text in different.values()]
+        found += [Example(problem.prompt, text, level=problem.level, origin=origin) for text in kept]
     return found[: lab.budget.examples * lab.cycles or None]
+
+
+def chosen(lab: Lab, cfg: Config, problem: Problem, programs: list[str]) -> list[str]:
+    """Return which of a problem's right programs, each of a syntax tree of its own, are rows."""
+    match cfg.keep:
+        case "shortest":
+            return sorted(programs, key=len)[:1]  # the first drawn of equally long ones
+        case "random":
+            return [lab.rng("program", problem.id).choice(programs)] if programs else []
+        case "first" | "all":
+            return programs
 
 
 def objective(lab: Lab, cfg: Config) -> Objective:

@@ -24,7 +24,7 @@ attempts; the budget's optimiser updates.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.lab import Answer, Example, Lab, Pose, Problem, Rate, Solve, Student, in_range, novel
+from harness.lab import Answer, Example, Lab, Pose, Problem, Rate, Solve, Student, in_range, new_problems
 
 REQUESTS = ("solve", "rate", "pose")
 ABOUT = {
@@ -111,20 +111,15 @@ def generated(
     lab: Lab, cfg: Config, cycle: int, pool: Sequence[Problem], hard: set[str], seen: dict[str, Problem]
 ) -> list[Problem]:
     """Ask for neighbours of hard problems and rarer ones after easy ones, until enough are new."""
-    known, fresh = novel(seen.values(), cfg.rouge), dict[str, Problem]()
-    wanted = round(cfg.fresh * lab.budget.examples)
     sides = [one for one in pool if one.id in hard], [one for one in pool if one.id not in hard]
-    for attempt in range(cfg.tries):
-        rng, missing = lab.rng("seeds", cycle, attempt), wanted - len(fresh)
+
+    def requests(turn: int, indices: range) -> list[Pose]:
+        rng, missing = lab.rng("seeds", cycle, turn), len(indices)
         after_hard = missing if not sides[1] else round(cfg.hard * missing) if sides[0] else 0
         seeds = rng.choices(sides[0], k=after_hard) if after_hard else []
         seeds += rng.choices(sides[1], k=missing - after_hard) if missing > after_hard else []
-        first = (cycle * cfg.tries + attempt) * wanted  # no request is sent twice
-        requests = [
-            Pose(one, "similar" if one.id in hard else "rarer", index=first + place) for place, one in enumerate(seeds)
-        ]
-        for answer in lab.ask(requests):
-            if answer.problem is not None and answer.problem.id not in seen and known.admit(answer.problem):
-                fresh[answer.problem.id] = answer.problem
-        lab.note("new problems asked for", len(seeds))
-    return list(fresh.values())
+        asked = zip(seeds, indices, strict=True)
+        return [Pose(one, "similar" if one.id in hard else "rarer", index) for one, index in asked]
+
+    wanted = round(cfg.fresh * lab.budget.examples)
+    return new_problems(lab, seen.values(), wanted, requests, cycle=cycle, tries=cfg.tries, rouge=cfg.rouge)

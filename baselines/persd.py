@@ -57,6 +57,7 @@ Item = TypeVar("Item")  # a problem or a record
 class Ablation:
     own_code: bool = True  # the teacher sees its direct code when it repairs
     feedback: bool = True  # the teacher sees what running the attempt showed
+    mistakes: bool = False  # the teacher first lists the attempt's mistakes in words, then repairs it
     filter: bool = True  # off: repairs and direct answers that fail are labels too
     mix_gold: bool = False  # t → direct beside t → refined for the same problem
     two_gold: bool = False  # t → a second direct answer as well, where one differs and passes
@@ -186,7 +187,7 @@ def collect(lab: Lab, cfg: Config, turn: int, student: Student) -> list[Record]:
 def repair(cfg: Config, problem: Problem, attempt: Sample, verdict: Verdict, direct: Answer, index: int) -> Refine:
     told = feedback(verdict) if cfg.ablation.feedback else ""
     own = (direct.code or "") if cfg.ablation.own_code else ""
-    return Refine(problem, attempt.completion, told, direct=own, index=index)
+    return Refine(problem, attempt.completion, told, direct=own, index=index, explain=cfg.ablation.mistakes)
 
 
 def again(lab: Lab, cfg: Config, problems: Sequence[Problem], plain: dict[str, str]) -> dict[str, str]:
@@ -198,10 +199,8 @@ def again(lab: Lab, cfg: Config, problems: Sequence[Problem], plain: dict[str, s
 def passing(lab: Lab, cfg: Config, problems: Sequence[Problem], answers: Sequence[Answer]) -> dict[str, str]:
     """Return problem id → label for the answers that pass every check once joined to the problem's header."""
     written = lab.completions(problems, answers)
-    if not cfg.ablation.filter:
-        return {problem.id: label for problem, label in written}
-    judged = zip(written, lab.judge(written), strict=True)
-    return {problem.id: label for (problem, label), verdict in judged if verdict.passed}
+    kept = lab.passing(written) if cfg.ablation.filter else written
+    return {problem.id: label for problem, label in kept}
 
 
 def thinned(lab: Lab, cfg: Config, found: list[Item], rows_each: int) -> list[Item]:

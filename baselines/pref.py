@@ -35,11 +35,9 @@ from harness.lab import (
     Orpo,
     Problem,
     Simpo,
-    Solve,
     Student,
-    completion_of,
+    fragments,
     in_range,
-    remainder,
 )
 
 
@@ -75,12 +73,10 @@ def needs(cfg: Config) -> tuple[str, ...]:
 
 def train(lab: Lab, cfg: Config) -> Iterator[Student]:
     # The preferred half: the teacher's answer, if it passes.
-    written = lab.completions(lab.problems, lab.ask([Solve(problem) for problem in lab.problems]))
-    correct = [pair for pair, verdict in zip(written, lab.judge(written), strict=True) if verdict.passed]
+    correct = lab.solved(lab.problems)
     # The rejected half: one that fails the same checks. Where there is none, the example has its likelihood alone.
     tried = faults(lab, correct) if cfg.rejected == "fault" else attempts(lab, cfg, correct)
-    judged = zip(tried, lab.judge(tried), strict=True)
-    faulty = {problem.id: text for (problem, text), verdict in judged if not verdict.passed}
+    faulty = {problem.id: text for problem, text in lab.failing(tried)}
     lab.note("verified pairs", len(faulty))
     examples = [
         Example(one.prompt, text, faulty.get(one.id), level=one.level, origin=f"pair {one.id}") for one, text in correct
@@ -93,9 +89,7 @@ def faults(lab: Lab, correct: list[tuple[Problem, str]]) -> list[tuple[Problem, 
     answers = lab.ask(
         [Corrupt(one, one.prompt + text, lab.rng("fault", one.id).choice(FAULTS)) for one, text in correct]
     )
-    codes = [(one, answer.code) for (one, _), answer in zip(correct, answers, strict=True) if answer.code]
-    texts = [(one, completion_of(one, code) or remainder(one, code)) for one, code in codes]
-    return [(one, text) for one, text in texts if text]
+    return fragments([one for one, _ in correct], [answer.code for answer in answers])
 
 
 def attempts(lab: Lab, cfg: Config, correct: list[tuple[Problem, str]]) -> list[tuple[Problem, str]]:

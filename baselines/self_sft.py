@@ -17,9 +17,8 @@ budget's optimiser updates.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
-from harness.lab import Example, Lab, Problem, Student, Verdict, feedback, in_range, normal_form, repair_prompt
+from harness.lab import Example, Filter, Lab, Problem, Student, Verdict, feedback, in_range, normal_form, repair_prompt
 
 Written = list[tuple[Problem, str]]
 
@@ -29,7 +28,7 @@ class Config:
     k: int = 8  # most samples of a problem
     cap: int = 4  # most of them that are kept, different by syntax tree
     temperature: float = 0.8
-    filter: Literal["tests", "runs", "none"] = "tests"  # which samples are kept
+    filter: Filter = "tests"  # which samples are kept
     repair: bool = False  # failed samples are shown again with their feedback, and passing repairs are kept
     anew: bool = False  # every cycle samples a part of the pool by the current student; off: once, by the base
 

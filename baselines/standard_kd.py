@@ -26,13 +26,18 @@ budget's optimiser updates in one pass, with the teacher's forward pass beside e
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from harness.lab import Example, Lab, Objective, Problem, Soft, Solve, Student, in_range, normal_form
+from harness.lab import Example, Filter, Lab, Objective, Problem, Soft, Solve, Student, in_range, normal_form
 
 Divergence = Literal["none", "forward", "reverse", "jsd", "skew_forward", "skew_reverse", "tvd"]
 SKEW, BALANCE = 0.1, 0.5  # a of the skewed divergences, β of the Jensen-Shannon one
+
+
+@dataclass(frozen=True)
+class Ablation:
+    self_teacher: bool = False  # the distributions are the untrained student's, the answers still the teacher's
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ class Config:
     temperature: float = 0.0  # of the teacher; 0 is greedy
     draws: int = 1  # k, answers asked for a problem
     cap: int = 1  # most answers of a problem that are kept
-    filter: Literal["none", "tests"] = "none"  # which of them are kept
+    filter: Filter = "none"  # which of them are kept
     divergence: Divergence = "none"  # from the teacher's distributions; none: text alone
     alpha: float = 0.5  # α, weight of the divergence; 1: the labels count only as contexts
     tau: float = 1.0  # τ, temperature of both distributions
@@ -49,6 +54,7 @@ class Config:
     beta: float = BALANCE  # β of `jsd`
     lmbda: float = 0.0  # λ, share of the updates on the student's own text; 0 is off-policy
     student_temperature: float = 0.9  # of that text
+    ablation: Ablation = field(default_factory=Ablation)
 
     def __post_init__(self) -> None:
         in_range(self, one_or_more=("draws", "cap"), zero_or_more=("temperature", "student_temperature"))
@@ -57,6 +63,8 @@ class Config:
             raise ValueError(f"draws={self.draws} at temperature=0 asks for one answer {self.draws} times.")
         if self.lmbda > 0 and self.divergence == "none":
             raise ValueError(f"lmbda={self.lmbda}: the student's own text has no label; choose a divergence.")
+        if self.ablation.self_teacher and self.divergence == "none":
+            raise ValueError("ablation.self_teacher=True: text alone has no distributions; choose a divergence.")
 
 
 VARIANTS = {
@@ -87,11 +95,12 @@ ABOUT = {
 
 
 def needs(cfg: Config) -> tuple[str, ...]:
+    soft = cfg.divergence != "none" and cfg.alpha > 0
     return (
         "solve" if cfg.labels == "teacher" else "references",
         *(("checks",) if cfg.filter == "tests" else ()),
-        *(("logits",) if cfg.divergence != "none" and cfg.alpha > 0 else ()),
-        *(("whole logits",) if cfg.tau != 1 else ()),
+        *(("logits",) if soft and not cfg.ablation.self_teacher else ()),
+        *(("whole logits",) if soft and cfg.tau != 1 else ()),
     )
 
 
@@ -101,7 +110,7 @@ def train(lab: Lab, cfg: Config) -> Iterator[Student]:
         Example(problem.prompt, text, level=problem.level, origin=f"{cfg.labels} {problem.id}")
         for problem, text in within_budget(lab, written)
     ]
-    yield from lab.fit_through(lab.student, examples, objective(cfg))
+    yield from lab.fit_through(lab.student, examples, objective(lab, cfg))
 
 
 def answers(lab: Lab, cfg: Config) -> list[tuple[Problem, str]]:
@@ -109,10 +118,8 @@ def answers(lab: Lab, cfg: Config) -> list[tuple[Problem, str]]:
     asked = [(problem, index) for problem in lab.problems for index in range(cfg.draws)]
     found = lab.ask([Solve(problem, index=index, temperature=cfg.temperature) for problem, index in asked])
     written = lab.completions([problem for problem, _ in asked], found)
-    if cfg.filter == "tests":
-        written = [pair for pair, verdict in zip(written, lab.judge(written), strict=True) if verdict.passed]
     kept: dict[str, dict[str, tuple[Problem, str]]] = {}
-    for problem, text in written:
+    for problem, text in lab.passing(written, cfg.filter):
         own = kept.setdefault(problem.id, {})
         if len(own) < cfg.cap:
             own.setdefault(normal_form(problem.prompt + text) or text, (problem, text))
@@ -130,7 +137,7 @@ def within_budget(lab: Lab, written: Sequence[tuple[Problem, str]]) -> list[tupl
     return [written[row] for row in sorted(row for _, row in sorted(order)[:most])]
 
 
-def objective(cfg: Config) -> Objective:
+def objective(lab: Lab, cfg: Config) -> Objective:
     if cfg.divergence == "none":
         return Objective()
     parameter = cfg.beta if cfg.divergence == "jsd" else cfg.skew
@@ -142,5 +149,6 @@ def objective(cfg: Config) -> Objective:
             parameter=parameter,
             on_policy=cfg.lmbda,
             temperature=cfg.student_temperature,
+            teacher=lab.student.weights if cfg.ablation.self_teacher else "",
         )
     )

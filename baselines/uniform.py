@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.lab import Example, Lab, Pose, Problem, Solve, Student, in_range
+from harness.lab import Example, Lab, Pose, Problem, Solve, Student, in_range, new_problems
 
 SNIPPET_LINES = 15  # most lines of a snippet
 
@@ -56,7 +56,7 @@ def train(lab: Lab, cfg: Config) -> Iterator[Student]:
         student = lab.fit(student, examples)
         yield student
         if cycle + 1 < lab.cycles:
-            fresh = new_problems(lab, cfg, cycle, round(cfg.fresh * size), seen, examples)
+            fresh = posed(lab, cfg, cycle, seen, examples)
             lab.note("new problems kept", len(fresh))
             old = list(seen.values())
             seen.update({problem.prompt: problem for problem in fresh})
@@ -71,18 +71,13 @@ def direct(lab: Lab, pool: list[Problem]) -> list[Example]:
     ]
 
 
-def new_problems(
-    lab: Lab, cfg: Config, cycle: int, count: int, seen: dict[str, Problem], examples: list[Example]
-) -> list[Problem]:
-    found: dict[str, Problem] = {}
-    for attempt in range(cfg.tries):
-        wanted = count - len(found)
-        start = (cycle * cfg.tries + attempt) * count  # no request is sent twice
-        requests = [request(lab, cfg, start + place, seen, examples) for place in range(wanted)]
-        for answer in lab.ask(requests):
-            if answer.problem is not None and answer.problem.prompt not in seen:
-                found.setdefault(answer.problem.prompt, answer.problem)
-    return list(found.values())
+def posed(lab: Lab, cfg: Config, cycle: int, seen: dict[str, Problem], examples: list[Example]) -> list[Problem]:
+    def requests(turn: int, indices: range) -> list[Pose]:
+        del turn  # an index alone decides what is asked
+        return [request(lab, cfg, index, seen, examples) for index in indices]
+
+    wanted = round(cfg.fresh * lab.budget.examples)
+    return new_problems(lab, seen.values(), wanted, requests, cycle=cycle, tries=cfg.tries)
 
 
 def request(lab: Lab, cfg: Config, index: int, seen: dict[str, Problem], examples: list[Example]) -> Pose:

@@ -12,21 +12,16 @@ N attempts; the budget's optimiser updates, each forward pass twice as long wher
 | paper (code: yujiachen99/SodaCoder) | here | why |
 |---|---|---|
 | three stages, cycle after cycle | the same | paper |
-| each cycle from the current student or from the base: unknown | from the current one | ours |
-| cycles, pool size: unknown | the comparison's `cycles` and `budget.examples` | ours |
-| likelihood on correct, contrast on faulty code; its form unknown | hinge max(0, m − (s⁺ − s⁻)), nats per token; five others by `contrast` | ours: bounded, no reference model |
-| weight and margin unknown | λ = 0.5, m = 0.2; every other form its own numbers and, unless `weight` is set, its own λ (`harness/training/objective.py`) | ours |
-| optimiser unknown (LLaMA-Factory) | the comparison's trainer and updates, a fresh optimiser each cycle | ours: equal updates |
-| five fault types, at least one in a faulty answer | the same; the type is drawn by us | authors' code; drawing is ours |
-| faulty answer independent of the correct one (released data) | an edit of the correct one | ours: the fault is the only difference |
+| cycles, pool, optimiser (LLaMA-Factory), where a cycle starts: unknown | the comparison's, a fresh optimiser each cycle, from the current student | ours: equal updates |
+| likelihood on correct, contrast on faulty code; form, weight and margin unknown | hinge max(0, m − (s⁺ − s⁻)), m = 0.2 nats per token, λ = 0.5; five others by `contrast`, each with its numbers and, unless `weight` is set, its λ (`harness/training/objective.py`) | ours: bounded, no reference model |
+| contrast text unknown | comments stripped, docstrings kept, in the likelihood text too | ours: one forward pass, not two |
+| five fault types, at least one in a faulty answer | the same, the type drawn by us; an edit of the correct answer, not an independent one | authors' code; the draw and the edit are ours: the fault is the only difference |
 | faulty answers taken as they come | must fail the checks, mutator as fallback, giveaways dropped | ours: some released ones are right |
-| tests unknown | the problem's own checks; a new problem without: the teacher's example calls that its answer satisfies | ours |
-| contrast text unknown | comments stripped, docstrings kept, in the likelihood text too (one forward pass instead of two) | ours |
+| tests unknown | the problem's own; a new problem without: the teacher's example calls that its answer satisfies | ours |
 | attempts unknown | greedy, at most 96 tokens in the embedded world, else 512 | ours |
-| rubric 0–6 by a trained scoring model | rubric by the teacher; `rubric=scorer` trains one on the first cycle's teacher scores | authors' code; the default is ours: cost |
+| rubric 0–6 by a trained scoring model | by the teacher; `rubric=scorer` trains one on the first cycle's teacher scores | authors' code; the default is ours: cost |
 | tool: compile and run, without tests | `tool=run_only`; a refused program fails | authors' code; refused is ours |
-| three levels; thresholds unknown | hard: tool fails or score ≤ 2; easy: tool passes and score ≥ 5; `level_rule=mean`: mean of both views, hard < 0.5, easy ≥ 0.8 | authors' code; thresholds are ours |
-| one view alone (`ablation.views`): unknown | model: hard ≤ 2, easy ≥ 5 (`mean`: its bounds, of score / 6), no score medium; tool: fails hard, passes easy | ours: else no problem were easy, so more than the view would change |
+| three levels; thresholds unknown | hard: tool fails or score ≤ 2; easy: it passes and score ≥ 5; `level_rule=mean`: mean of both views, hard < 0.5, easy ≥ 0.8; one view alone: see `level` | authors' code; thresholds are ours |
 | easy: same domain, rarer; else same domain and type | the same | authors' code |
 | quotas, renewal, replay unknown | hard/medium/easy 50/30/20 %; N/2 new, ≤ N/4 hard kept, replay fills up | ours: equal updates |
 | filters unknown | four words, ROUGE-L F ≤ `rouge`; exact prompt for the embedded world's templates; benchmarks' problems dropped | ours: Lion's |
@@ -36,7 +31,7 @@ import random
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from harness.lab import (
     CONTRASTS,
@@ -44,23 +39,20 @@ from harness.lab import (
     Corrupt,
     Example,
     Fault,
-    Judge,
     Lab,
     Margin,
     Mode,
     Objective,
     Pose,
     Problem,
+    Rubric,
     Sample,
-    Solve,
     Student,
-    completion_of,
-    heuristic,
+    drawn_by_quotas,
+    fragments,
     in_range,
     mutate,
-    novel,
-    remainder,
-    rubric_total,
+    new_problems,
     strip_comments,
 )
 
@@ -70,6 +62,8 @@ Level = Literal["hard", "medium", "easy"]
 LEVELS: tuple[Level, ...] = ("hard", "medium", "easy")
 Tool = Literal["pass", "fail"]
 Views = Literal["both", "model", "tool", "random"]
+Over = Literal["code", "all", "sum"]
+OVER: dict[Over, dict[str, Any]] = {"code": {}, "all": {"tokens": "all"}, "sum": {"per_token": False}}
 
 
 @dataclass(frozen=True)
@@ -78,6 +72,12 @@ class Ablation:
     level_split: bool = True  # off: one kind of new problem, seeds drawn without regard to level
     renew: bool = True  # off: every cycle on the seed pool, with equal updates
     in_depth: bool = False  # on: after a hard problem a harder one (a draft that the authors dropped)
+    fault_source: Literal["typed", "free", "mutator"] = "typed"  # teacher, type drawn or its own choice; or no teacher
+    verify_faults: bool = True  # off: faulty answers are taken as they come, as the authors' are
+    stripped: bool = True  # off: comments stay in both halves of a pair
+    contrast_over: Over = "code"  # s⁺, s⁻: mean over the code; over all, its end too; sum, not divided by length
+    pool: Literal["mix", "replace", "join"] = "mix"  # the next: new, hard and replayed; new alone; N of all so far
+    restart: bool = False  # on: every cycle from the base student
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,9 @@ class Config:
         in_range(self, shares=("fresh", "keep_hard", "rouge"))
         if min(self.quota) < 0 or abs(sum(self.quota) - 1) > 1e-6:
             raise ValueError(f"quota={','.join(map(str, self.quota))}: expected three shares that add up to 1.")
+        over = self.ablation.contrast_over
+        if over != "code" and self.contrast not in ("margin", "simpo", "infonce"):
+            raise ValueError(f"ablation.contrast_over={over}: expected contrast=margin, simpo or infonce with it.")
 
 
 VARIANTS = {"soda": Config()}
@@ -113,96 +116,77 @@ ABOUT = {
 
 def needs(cfg: Config) -> tuple[str, ...]:
     renew = cfg.ablation.renew
-    scored = renew and cfg.ablation.views in ("both", "model") and cfg.rubric != "heuristic"
-    return (
-        "solve",
-        *(("corrupt",) if cfg.weight != 0 else ()),
-        *(("judge",) if scored else ()),
-        *(("pose", "tests") if renew else ()),
-        "checks",
-    )
+    asked = {
+        "corrupt": cfg.weight != 0 and cfg.ablation.fault_source != "mutator",
+        "judge": renew and cfg.ablation.views in ("both", "model") and cfg.rubric != "heuristic",
+        "pose": renew,
+        "tests": renew,
+    }
+    return ("solve", *(kind for kind, needed in asked.items() if needed), "checks")
 
 
 def train(lab: Lab, cfg: Config) -> Iterator[Student]:
-    student, size, scorer = lab.student, lab.budget.examples, None
-    pool = list(lab.problems[:size])
+    student, rubric = lab.student, Rubric(lab, cfg.rubric)
+    pool = list(lab.problems[: lab.budget.examples])
     seen = {problem.id: problem for problem in pool}
     for cycle in range(lab.cycles):
         # Stage 1: correct-and-fault knowledge delivery. Keep what ran as promised.
-        correct = verified_correct(lab, pool)
+        correct = {one.id: (one, tidy(cfg, text)) for one, text in lab.solved(pool, temperatures=(0.0, 0.8))}
+        lab.note("problems without a correct answer", len(pool) - len(correct))
         faulty = verified_faulty(lab, cfg, cycle, correct)
         examples = contrast(correct, faulty)  # no valid fault: the example keeps its correct half
-        student = lab.fit(student, examples, objective(cfg))
+        student = lab.fit(lab.student if cfg.ablation.restart else student, examples, objective(cfg))
         yield student  # the end of a cycle: the harness evaluates it
-        if cycle + 1 == lab.cycles or not cfg.ablation.renew:
+        if cycle + 1 == lab.cycles or not cfg.ablation.renew or not pool:
             continue
 
         # Stage 2: multi-view feedback. A scoring model reads the attempts, the tool runs them.
-        attempts = lab.attempt(student, pool)
-        scores, scorer = model_view(lab, cfg, pool, attempts, scorer)
-        ran = tool_view(lab, cfg, pool, attempts)
-        rule, views = cfg.level_rule, cfg.ablation.views
-        rated = zip(pool, ran, scores, strict=True)
-        levels: dict[str, Level] = {one.id: level(tool, score, rule, views) for one, tool, score in rated}
-        if views == "random":
-            levels = {key: lab.rng("level", cycle, key).choice(LEVELS) for key in levels}
-        for name in LEVELS:
-            lab.note(f"cycle {cycle + 1} {name}", sum(one == name for one in levels.values()))
+        answered = list(zip(pool, lab.attempt(student, pool), strict=True))
+        scores = model_view(cfg, rubric, answered)
+        ran = tool_view(lab, cfg, answered)
+        levels = difficulty(lab, cfg, cycle, pool, ran, scores)
 
         # Stage 3: feedback-based knowledge update. Ask for neighbours by level, keep some hard ones, replay the rest.
-        fresh = new_problems(lab, cfg, cycle, pool, levels, seen)
+        fresh = neighbours(lab, cfg, cycle, pool, levels, seen)
         hard = [one for one in pool if levels[one.id] == "hard"]
-        pool = fresh + kept_and_replayed(lab, cfg, cycle, size - len(fresh), hard, seen)
+        pool = next_pool(lab, cfg, cycle, fresh, hard, seen)
         seen.update({problem.id: problem for problem in fresh})
 
 
 # --- stage 1 ---------------------------------------------------------------------------------------------------------
 
 
-def verified_correct(lab: Lab, pool: Sequence[Problem]) -> dict[str, tuple[Problem, str]]:
-    """Return problem id → (problem, correct completion): asked at T=0, failures once more at T=0.8."""
-    correct: dict[str, tuple[Problem, str]] = {}
-    for temperature in (0.0, 0.8):
-        asked = [problem for problem in pool if problem.id not in correct]
-        answers = lab.ask([Solve(problem, temperature=temperature) for problem in asked])
-        written = lab.completions(asked, answers)
-        for (problem, text), verdict in zip(written, lab.judge(written), strict=True):
-            if verdict.passed:
-                correct[problem.id] = (problem, strip_comments(text))
-    lab.note("problems without a correct answer", len(pool) - len(correct))
-    return correct
-
-
 def verified_faulty(lab: Lab, cfg: Config, cycle: int, correct: dict[str, tuple[Problem, str]]) -> dict[str, str]:
     """Return problem id → faulty completion that fails its checks, for as many problems as have one."""
-    if cfg.weight == 0:
-        return {}
     faulty: dict[str, str] = {}
     fault: dict[str, Fault] = {key: lab.rng("fault", cycle, key).choice(FAULTS) for key in correct}
-    for attempt in range(cfg.retries + 2):
+    teacher = 0 if cfg.ablation.fault_source == "mutator" else cfg.retries + 1  # rounds, before the mutator's one
+    for turn in range(teacher + 1 if cfg.weight != 0 else 0):
         asked = [correct[key] for key in correct if key not in faulty]
         whole = [(one, one.prompt + text) for one, text in asked]
-        if attempt <= cfg.retries:
-            draw = cycle * (cfg.retries + 1) + attempt  # a replayed problem gets another fault than before
-            answers = lab.ask([Corrupt(one, code, fault[one.id], index=draw) for one, code in whole])
-            codes = [answer.code for answer in answers]
+        if turn < teacher:
+            draw = cycle * teacher + turn  # a replayed problem gets another fault than before
+            named = fault if cfg.ablation.fault_source == "typed" else dict[str, Fault]()
+            answers = lab.ask([Corrupt(one, code, named.get(one.id, "any"), index=draw) for one, code in whole])
+            codes, source = [answer.code for answer in answers], "teacher"
         else:  # the last resort: one edit of the correct answer's syntax tree
+            named, source = fault, "mutator"
             codes = [mutate(code, fault[one.id], lab.rng("mutant", cycle, one.id)) for one, code in whole]
-        tried: list[tuple[Problem, str]] = []
-        for (one, right), code in zip(asked, codes, strict=True):
-            text = (completion_of(one, code) or remainder(one, code)) if code else None
-            if text and not gives_away(text, right):  # one that equals the correct answer will pass, and is dropped
-                tried.append((one, strip_comments(text)))
-        for (one, text), verdict in zip(tried, lab.judge(tried), strict=True):
-            if not verdict.passed:
-                faulty[one.id] = text
-                lab.note(f"faults by {'teacher' if attempt <= cfg.retries else 'mutator'}: {fault[one.id]}")
+        written = fragments([one for one, _ in asked], codes)
+        tried = [(one, tidy(cfg, text)) for one, text in written if not gives_away(text, correct[one.id][1])]
+        for one, text in lab.failing(tried) if cfg.ablation.verify_faults else tried:  # the correct answer would pass
+            faulty[one.id] = text
+            lab.note(f"faults by {source}: {named.get(one.id, 'any')}")
     return faulty
 
 
 def gives_away(faulty: str, correct: str) -> bool:
     """Tell whether a faulty answer announces itself with a word that the correct one does not use."""
     return any(word not in correct.lower() for word in re.findall(GIVEAWAYS, faulty.lower()))
+
+
+def tidy(cfg: Config, text: str) -> str:
+    return strip_comments(text) if cfg.ablation.stripped else text
 
 
 def contrast(correct: dict[str, tuple[Problem, str]], faulty: dict[str, str]) -> list[Example]:
@@ -215,38 +199,41 @@ def contrast(correct: dict[str, tuple[Problem, str]], faulty: dict[str, str]) ->
 def objective(cfg: Config) -> Objective:
     """Return L_SFT + λ·L_FCL."""
     form = Margin(cfg.margin) if cfg.contrast == "margin" else CONTRASTS[cfg.contrast]()
+    form = replace(form, **OVER[cfg.ablation.contrast_over])
     return Objective(contrast=form if cfg.weight is None else replace(form, weight=cfg.weight))
 
 
 # --- stage 2 ---------------------------------------------------------------------------------------------------------
 
 
-def model_view(
-    lab: Lab, cfg: Config, pool: Sequence[Problem], attempts: Sequence[Sample], scorer: Student | None
-) -> tuple[list[float | None], Student | None]:
-    """Return each attempt's rubric total in 0..6 (None where a rule is missing), and the scoring model if it is trained."""
+def model_view(cfg: Config, rubric: Rubric, answered: Sequence[tuple[Problem, Sample]]) -> list[float | None]:
+    """Return each attempt's rubric total in 0..6, None where a rule is missing or nobody is to look."""
     if cfg.ablation.views in ("tool", "random"):
-        return [None] * len(pool), None
-    pairs = [(problem, one.completion) for problem, one in zip(pool, attempts, strict=True)]
-    if cfg.rubric == "heuristic":
-        scores = [heuristic(*pair) for pair in pairs]
-    elif scorer is not None:
-        scores = lab.score(scorer, pairs)
-    else:
-        scores = [answer.scores for answer in lab.ask([Judge(*pair) for pair in pairs])]
-        labelled = [(*pair, given) for pair, given in zip(pairs, scores, strict=True) if given is not None]
-        scorer = lab.train_scorer(labelled) if cfg.rubric == "scorer" and labelled else None
-    return [rubric_total(one) for one in scores], scorer
+        return [None] * len(answered)
+    return rubric.totals([(problem, one.completion) for problem, one in answered])
 
 
-def tool_view(lab: Lab, cfg: Config, pool: Sequence[Problem], attempts: Sequence[Sample]) -> list[Tool | None]:
+def tool_view(lab: Lab, cfg: Config, answered: Sequence[tuple[Problem, Sample]]) -> list[Tool | None]:
     """Return whether each attempt ran (or passed its tests); a truncated attempt fails without being run."""
     if cfg.ablation.views in ("model", "random"):
-        return [None] * len(pool)
-    whole = [row for row, one in enumerate(attempts) if one.finish_reason == "stop"]
-    run = lab.run if cfg.tool == "run_only" else lab.judge
-    verdicts = dict(zip(whole, run([(pool[row], attempts[row].completion) for row in whole]), strict=True))
-    return ["pass" if row in verdicts and verdicts[row].passed else "fail" for row in range(len(pool))]
+        return [None] * len(answered)
+    whole = [row for row, (_, one) in enumerate(answered) if one.finish_reason == "stop"]
+    pairs = [(answered[row][0], answered[row][1].completion) for row in whole]
+    verdicts = dict(zip(whole, lab.run(pairs) if cfg.tool == "run_only" else lab.judge(pairs), strict=True))
+    return ["pass" if row in verdicts and verdicts[row].passed else "fail" for row in range(len(answered))]
+
+
+def difficulty(
+    lab: Lab, cfg: Config, cycle: int, pool: Sequence[Problem], ran: list[Tool | None], scores: list[float | None]
+) -> dict[str, Level]:
+    """Return problem id → level, and tell how many problems there are of each."""
+    rated, views = zip(pool, ran, scores, strict=True), cfg.ablation.views
+    levels: dict[str, Level] = {one.id: level(tool, score, cfg.level_rule, views) for one, tool, score in rated}
+    if views == "random":
+        levels = {key: lab.rng("level", cycle, key).choice(LEVELS) for key in levels}
+    for name in LEVELS:
+        lab.note(f"cycle {cycle + 1} {name}", sum(one == name for one in levels.values()))
+    return levels
 
 
 def level(tool: Tool | None, score: float | None, rule: str = "rule", views: Views = "both") -> Level:
@@ -269,20 +256,18 @@ def level(tool: Tool | None, score: float | None, rule: str = "rule", views: Vie
 # --- stage 3 ---------------------------------------------------------------------------------------------------------
 
 
-def new_problems(
+def neighbours(
     lab: Lab, cfg: Config, cycle: int, pool: Sequence[Problem], levels: dict[str, Level], seen: dict[str, Problem]
 ) -> list[Problem]:
     """Ask for neighbours of drawn seeds until N_new of them are new, or the tries are used up."""
-    known, fresh = novel(seen.values(), cfg.rouge), dict[str, Problem]()
+
+    def requests(turn: int, indices: range) -> list[Pose]:
+        seeds = draw_seeds(cfg, pool, levels, len(indices), lab.rng("seeds", cycle, turn))
+        return [Pose(one, mode(cfg, levels[one.id]), index) for one, index in zip(seeds, indices, strict=True)]
+
     wanted = round(cfg.fresh * lab.budget.examples)
-    for attempt in range(cfg.tries):
-        seeds = draw_seeds(cfg, pool, levels, wanted - len(fresh), lab.rng("seeds", cycle, attempt))
-        first = (cycle * cfg.tries + attempt) * wanted  # no request is sent twice
-        for answer in lab.ask([Pose(one, mode(cfg, levels[one.id]), first + row) for row, one in enumerate(seeds)]):
-            if answer.problem is not None and answer.problem.id not in seen and known.admit(answer.problem):
-                fresh[answer.problem.id] = answer.problem
-        lab.note("new problems asked for", len(seeds))
-    found = lab.tested(list(fresh.values()))  # a teacher that is a model poses no tests: it is asked for some
+    found = new_problems(lab, seen.values(), wanted, requests, cycle=cycle, tries=cfg.tries, rouge=cfg.rouge)
+    found = lab.tested(found)  # a teacher that is a model poses no tests: it is asked for some
     lab.note("new problems kept", len(found))
     return found
 
@@ -297,34 +282,23 @@ def mode(cfg: Config, seed_level: Level) -> Mode:
 def draw_seeds(
     cfg: Config, pool: Sequence[Problem], levels: dict[str, Level], count: int, rng: random.Random
 ) -> list[Problem]:
-    """Draw seeds by the levels' quotas, without replacement until a level is used up; or from the pool as a whole."""
+    """Draw seeds by the levels' quotas, an empty one's from the nearest harder; or from the pool as a whole."""
     if not cfg.ablation.level_split:
         return rng.choices(pool, k=count)
-    groups: dict[Level, list[Problem]] = {name: [one for one in pool if levels[one.id] == name] for name in LEVELS}
-    seeds: list[Problem] = []
-    for name, share in quotas(cfg.quota, count, {name: len(groups[name]) for name in LEVELS}).items():
-        rounds, rest = divmod(share, max(1, len(groups[name])))
-        seeds += groups[name] * rounds + rng.sample(groups[name], rest)
-    return seeds
+    groups = {name: [one for one in pool if levels[one.id] == name] for name in LEVELS}
+    return drawn_by_quotas(groups, cfg.quota, count, rng)
 
 
-def quotas(shares: tuple[float, float, float], count: int, available: dict[Level, int]) -> dict[Level, int]:
-    """Split `count` over hard, medium, easy; an empty level's share goes to the nearest harder, else easier one."""
-    amounts = [round(share * count) for share in shares]
-    amounts[0] += count - sum(amounts)
-    given: dict[Level, int] = dict.fromkeys(LEVELS, 0)
-    for place, amount in enumerate(amounts):
-        order = [*range(place, -1, -1), *range(place + 1, len(LEVELS))]
-        home: Level = next(LEVELS[one] for one in order if available[LEVELS[one]] > 0)
-        given[home] += amount
-    return given
-
-
-def kept_and_replayed(
-    lab: Lab, cfg: Config, cycle: int, room: int, hard: list[Problem], seen: dict[str, Problem]
+def next_pool(
+    lab: Lab, cfg: Config, cycle: int, fresh: list[Problem], hard: list[Problem], seen: dict[str, Problem]
 ) -> list[Problem]:
-    """Fill the room beside the new problems: some of the hard ones, then earlier ones replayed."""
-    most = min(len(hard), round(cfg.keep_hard * lab.budget.examples), room)
-    kept = lab.rng("hard", cycle).sample(hard, most)
+    """Return at most N problems: the new ones, some of the hard ones, earlier ones replayed; or as `pool` says."""
+    size, seen_or_new = lab.budget.examples, [*seen.values(), *fresh]
+    if cfg.ablation.pool == "join":
+        return lab.rng("join", cycle).sample(seen_or_new, min(len(seen_or_new), size))
+    if cfg.ablation.pool == "replace":
+        return fresh
+    room = size - len(fresh)
+    kept = lab.rng("hard", cycle).sample(hard, min(len(hard), round(cfg.keep_hard * size), room))
     old = [one for key, one in seen.items() if key not in {problem.id for problem in kept}]
-    return kept + lab.rng("replay", cycle).sample(old, min(len(old), room - len(kept)))
+    return fresh + kept + lab.rng("replay", cycle).sample(old, min(len(old), room - len(kept)))

@@ -1,11 +1,14 @@
 """What a recipe may import: the lab, the requests it sends, the terms it fits with, and the nouns it handles."""
 
-from harness.lab.lab import Lab
+from harness.lab.lab import Filter, Lab
 from harness.lab.novelty import novel
+from harness.lab.posing import new_problems
+from harness.lab.quotas import drawn_by_quotas
 from harness.lab.ranges import in_range
+from harness.lab.rubric import Rubric
 from harness.lab.staging import SHARES, Curriculum, Cut, Metric, Replay, Scheme, allot, grade, stages_of, visits
 from harness.source.complexity import Halstead
-from harness.source.programs import completion_of, remainder, strip_comments
+from harness.source.programs import completion_of, fragments, remainder, strip_comments
 from harness.source.syntax import normal_form
 from harness.teachers.feedback import feedback, repair_prompt
 from harness.teachers.mutate import mutate
@@ -49,6 +52,7 @@ __all__ = [
     "Dpo",
     "Example",
     "Fault",
+    "Filter",
     "Halstead",
     "Infonce",
     "Judge",
@@ -63,6 +67,7 @@ __all__ = [
     "Rate",
     "Refine",
     "Replay",
+    "Rubric",
     "Sample",
     "Scheme",
     "Scores",
@@ -77,11 +82,14 @@ __all__ = [
     "Verdict",
     "allot",
     "completion_of",
+    "drawn_by_quotas",
     "feedback",
+    "fragments",
     "grade",
     "heuristic",
     "in_range",
     "mutate",
+    "new_problems",
     "normal_form",
     "novel",
     "remainder",

@@ -6,6 +6,7 @@ from collections import Counter
 
 from harness.errors import BudgetError
 from harness.store.database import Record
+from harness.store.keys import Json
 from harness.types import Spent
 
 
@@ -17,6 +18,7 @@ class Account:
         self.spent = Spent()
         self.seconds = 0.0  # of the steps this cell needed, whoever ran them
         self.notes: Counter[str] = Counter()  # counts by name, shown beside the results
+        self.training: dict[str, Json] = {}  # how the last cycle's went, told beside its seconds
         self.counted: set[str] = set()  # keys of the steps that are in the account
 
     def charge(self, record: Record, spent: Spent) -> None:

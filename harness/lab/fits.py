@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from harness.decontaminate import Index
@@ -16,13 +16,23 @@ from harness.lab.accounts import Account
 from harness.lab.staging import Curriculum, staged
 from harness.lab.terms import Terms, schedule_of
 from harness.steps.engine import Engine
-from harness.store.keys import digest
+from harness.store.keys import Json, digest
 from harness.training.objective import Objective
 from harness.training.on_policy import own_updates
 from harness.training.whitebox import demand_lead
 from harness.types import Example, Spent, Student, TrainingSet
 
 Order = Literal["shuffled", "as_given"]
+
+
+@dataclass(frozen=True)
+class Share:
+    """The student after one cycle's share of a fit, and what that share cost."""
+
+    student: Student
+    spent: Spent = field(default_factory=Spent)
+    seconds: float = 0.0
+    told: dict[str, Json] = field(default_factory=dict[str, Json])  # how the training went, see `told_of`
 
 
 class Fits:
@@ -54,12 +64,12 @@ class Fits:
         order: Order,
         cycles: int,
         restarts: tuple[int, ...] = (),
-    ) -> list[tuple[Student, Spent, float]]:
+    ) -> list[Share]:
         """Return the student after each of `cycles` shares of the updates, with what that share cost."""
         kept = self._screened(examples)
         if not kept:
             self._account.notes["cycles without examples"] += cycles
-            return [(student, Spent(), 0.0)] * cycles
+            return [Share(student)] * cycles
         updates = self._terms.budget.updates
         objective = self._with_teacher(objective or Objective(), updates * cycles)
         demand_lead(objective, packing=self._terms.train.packing)
@@ -78,7 +88,7 @@ class Fits:
         data = TrainingSet(tuple(kept), order)
         students, marks, record = self._engine.fit(student, data, objective, schedule, self._seed)
         self._note_told(marks[-1])
-        shares: list[tuple[Student, Spent, float]] = []
+        shares: list[Share] = []
         counts, before = ("update", "examples", "tokens", "own_texts", "own_tokens"), dict[str, Any]()
         for at_mark, mark in zip(students, marks, strict=True):
             since = {name: mark.get(name, 0) - before.get(name, 0) for name in counts}
@@ -90,7 +100,7 @@ class Fits:
                 student_tokens=since["own_tokens"],
             )
             before = mark
-            shares.append((at_mark, spent, record.seconds / cycles))
+            shares.append(Share(at_mark, spent, record.seconds / cycles, told_of(mark)))
         return shares
 
     def scorer(self, student: Student, data: TrainingSet) -> Student:
@@ -155,3 +165,13 @@ class Fits:
             if not matches or self._index.keep:
                 kept.append(one)
         return kept
+
+
+def told_of(mark: dict[str, Any]) -> dict[str, Json]:
+    """Return how training went since the mark before: each term's mean and, of several, its share of the gradient."""
+    shares = mark.get("shares", {})
+    terms: dict[str, Json] = {
+        name: {"mean": mean} | ({"share": shares[name]} if name in shares else {})
+        for name, mean in mark["losses"].items()
+    }
+    return {"terms": terms, "micro_batches": mark.get("micro_batches", 1)}

@@ -11,6 +11,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Literal
 
 from harness.decontaminate import Index
 from harness.errors import TeacherError
@@ -20,7 +21,7 @@ from harness.lab.terms import Terms
 from harness.settings.config import Budget
 from harness.source.programs import assemble, completion_of
 from harness.steps.engine import Engine
-from harness.store.keys import digest
+from harness.store.keys import Json, digest
 from harness.students.decoding import Decoding
 from harness.teachers.base import Teacher
 from harness.teachers.parsing import judged
@@ -37,6 +38,8 @@ from harness.training.objective import (
     Objective,
 )
 from harness.types import Check, Example, Problem, Sample, Spent, Student, TrainingSet, Verdict
+
+Filter = Literal["tests", "runs", "none"]  # what a program must have shown to be kept
 
 
 class Lab:
@@ -84,6 +87,11 @@ class Lab:
     def seconds(self) -> float:
         """Seconds of the steps that the cell needed so far, whoever ran them."""
         return self._account.seconds
+
+    @property
+    def training(self) -> dict[str, Json]:
+        """How the last cycle's training went: each term's mean and share of the gradient; see `fits.told_of`."""
+        return self._account.training
 
     @property
     def notes(self) -> Counter[str]:
@@ -165,6 +173,16 @@ class Lab:
         found = [(one, text) for one, text in fitted if text is not None]
         if len(found) < len(fitted):
             self.note("answers without fitting code", len(fitted) - len(found))
+        return found
+
+    def solved(self, problems: Sequence[Problem], temperatures: Sequence[float] = (0.0,)) -> list[tuple[Problem, str]]:
+        """Return (problem, completion) of answers that pass; where one fails it is asked at the next temperature."""
+        found: list[tuple[Problem, str]] = []
+        for temperature in temperatures:
+            known = {one.id for one, _ in found}
+            asked = [one for one in problems if one.id not in known]
+            answers = self.ask([Solve(one, temperature=temperature) for one in asked])
+            found += self.passing(self.completions(asked, answers))
         return found
 
     def tested(self, problems: Sequence[Problem]) -> list[Problem]:
@@ -258,6 +276,17 @@ class Lab:
         """Run prompt + completion of each pair without any check: `passed` means that it ran to its end."""
         return self.judge([(replace(problem, checks=()), completion) for problem, completion in pairs])
 
+    def passing(self, pairs: Sequence[tuple[Problem, str]], filter: Filter = "tests") -> list[tuple[Problem, str]]:
+        """Return the pairs whose program passes its problem's checks, or runs to its end, or all of them; in order."""
+        if filter == "none":
+            return list(pairs)
+        verdicts = self.judge(pairs) if filter == "tests" else self.run(pairs)
+        return [pair for pair, verdict in zip(pairs, verdicts, strict=True) if verdict.passed]
+
+    def failing(self, pairs: Sequence[tuple[Problem, str]]) -> list[tuple[Problem, str]]:
+        """Return the pairs whose program does not pass its problem's checks, in order."""
+        return [pair for pair, verdict in zip(pairs, self.judge(pairs), strict=True) if not verdict.passed]
+
     # --- training ------------------------------------------------------------------------------------------------
 
     def fit(
@@ -268,9 +297,10 @@ class Lab:
         order: Order = "shuffled",
     ) -> Student:
         """Train one cycle: `budget.updates` optimiser steps with a fresh optimiser. No examples: no training."""
-        [(trained, spent, seconds)] = self._fits.train(student, examples, objective, order, cycles=1)
-        self._account.add(spent, seconds)
-        return trained
+        [share] = self._fits.train(student, examples, objective, order, cycles=1)
+        self._account.add(share.spent, share.seconds)
+        self._account.training = share.told
+        return share.student
 
     def fit_through(
         self,
@@ -285,9 +315,10 @@ class Lab:
         For recipes without a loop: as many updates as the others, evaluated at the same marks, under one
         learning-rate schedule over all of them; or under several, the optimiser starting afresh after `restarts`.
         """
-        for at_mark, spent, seconds in self._fits.train(student, examples, objective, order, self.cycles, restarts):
-            self._account.add(spent, seconds)
-            yield at_mark
+        for share in self._fits.train(student, examples, objective, order, self.cycles, restarts):
+            self._account.add(share.spent, share.seconds)
+            self._account.training = share.told
+            yield share.student
 
     def train_scorer(self, labelled: Sequence[tuple[Problem, str, Sequence[float | None]]]) -> Student:
         """Train a scoring model, from the untrained student, on attempts with their scores.

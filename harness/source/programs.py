@@ -34,6 +34,7 @@ __all__ = [
     "completion_of",
     "cut_at",
     "extract",
+    "fragments",
     "remainder",
     "same_ast",
     "strip_comments",
@@ -94,6 +95,13 @@ def remainder(problem: Problem, program: str) -> str | None:
     docstring = r"(?:[ \t]+(?:\"\"\".*?\"\"\"|'''.*?''')[ \t]*\n)?"
     found = re.search(header + docstring, program, re.MULTILINE | re.DOTALL)
     return program[found.end() :] if found else None
+
+
+def fragments(problems: Sequence[Problem], programs: Sequence[str | None]) -> list[tuple[Problem, str]]:
+    """Return (problem, text that continues its prompt) of programs that need not parse; one without is left out."""
+    asked = [(one, text) for one, text in zip(problems, programs, strict=True) if text]
+    found = [(one, completion_of(one, text) or remainder(one, text)) for one, text in asked]
+    return [(one, text) for one, text in found if text]
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ class Margin:
     margin: float = 0.2  # m, nats per token by which the completion is to lead
     weight: float = 0.5  # λ, weight beside the likelihood; 0 is plain SFT
     tokens: Tokens = "code"
+    per_token: bool = True  # off: log-probabilities of whole texts, not divided by their length
 
     def __post_init__(self) -> None:
         demand(self, at_least_zero=("margin", "weight"))
@@ -37,6 +38,7 @@ class Simpo:
     gamma: float = 1.0  # target lead, in units of β·nats
     weight: float = 0.5
     tokens: Tokens = "code"
+    per_token: bool = True  # off: log-probabilities of whole texts, not divided by their length
 
     def __post_init__(self) -> None:
         demand(self, above_zero=("beta",), at_least_zero=("gamma", "weight"))
@@ -51,6 +53,7 @@ class Infonce:
     tau: float = 0.5  # temperature, in nats per token
     weight: float = 0.5
     tokens: Tokens = "code"
+    per_token: bool = True  # off: log-probabilities of whole texts, not divided by their length
 
     def __post_init__(self) -> None:
         demand(self, above_zero=("tau",), at_least_zero=("weight",))
@@ -140,6 +143,9 @@ class Soft:
             raise TrainingError(f"kd tau {self.tau:g} with top_k {self.top_k}; expected 1: see `from_top_k`")
 
 
+AT_REST: tuple[tuple[str, Json], ...] = (("top_k", 0), ("per_token", True))  # switches that came later
+
+
 @dataclass(frozen=True)
 class Objective:
     """Likelihood of the completions, plus the terms given here. Each is logged under its own name."""
@@ -154,7 +160,7 @@ class Objective:
         for what, one in terms.items():
             if one is not None:
                 content = {"name": one.name, **asdict(one)}
-                found[what] = {key: value for key, value in content.items() if key != "top_k" or value}
+                found[what] = {key: value for key, value in content.items() if (key, value) not in AT_REST}
         return found
 
     @property

@@ -64,7 +64,8 @@ def contrast_loss(contrast: Contrast, logp: Tensor, batch: MicroBatch) -> tuple[
         total = losses.sequence_logp(logp, mask)  # [S]
         pos, neg = total[:rows][batch.paired], total[rows:]
         return losses.dpo(pos, neg, batch.reference[:, 0], batch.reference[:, 1], contrast.beta)
-    s = losses.mean_logp(logp, mask)  # [S]
+    per_token = isinstance(contrast, Orpo) or contrast.per_token
+    s = (losses.mean_logp if per_token else losses.sequence_logp)(logp, mask)  # [S]
     pos, neg = s[:rows][batch.paired], s[rows:]
     match contrast:
         case Margin():

@@ -380,3 +380,15 @@ def test_drawing_for_one_purpose_moves_no_other():
     before = lab.rng("seeds", 1).random()
     lab.rng("level", 1).random()
     assert lab.rng("seeds", 1).random() == before
+
+
+def test_how_each_cycles_training_went_is_told_at_its_end():
+    class Measured(Priced):
+        def fit(self, *args: Any) -> Any:
+            students, marks, record = super().fit(*args)
+            measured = [{**mark, "losses": {"nll": 1.0 / mark["update"]}, "shares": {"nll": 0.4}} for mark in marks]
+            return students, measured, record
+
+    lab, _ = lab_of(cycles=2, engine=Measured())
+    told = [lab.training["terms"] for _ in lab.fit_through(BASE, [example(0), example(1)])]
+    assert told == [{"nll": {"mean": 0.2, "share": 0.4}}, {"nll": {"mean": 0.1, "share": 0.4}}]

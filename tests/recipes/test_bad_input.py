@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from baselines import ekt, persd, standard_kd
 from harness.lab import Example
 from harness.settings import catalog
 from harness.settings.config import Budget
 from harness.types import Check, Problem
+from recipes import iterkd
 from tests.fakes import Scripted, lab_of
 
 RIGHT, WRONG = "    return x + 1\n", "    return x - 1\n"
@@ -55,12 +57,14 @@ def sound(request: Any) -> Any:
     return request.problem.prompt + (WRONG if request.kind == "corrupt" else RIGHT)
 
 
-def run(name: str, teacher: Any, student: str, passes: Callable[..., bool], pool: Any = POOL, **budget: int) -> Any:
+def run(
+    name: str, teacher: Any, student: str, passes: Callable[..., bool], pool: Any = POOL, cfg: Any = None, **budget: int
+) -> Any:
     recipe = catalog.find(name)
     engine = Scripted(teacher, lambda key, prompt, index: student, passes)
     whole = Budget(**{"examples": len(POOL), "updates": 5, "attempts": len(POOL), **budget})
     lab = lab_of(engine, pool, CYCLES, whole)
-    students = list(recipe.train(lab, recipe.config))
+    students = list(recipe.train(lab, cfg or recipe.config))
     assert len(students) == CYCLES
     trained = CYCLES - lab.notes["cycles without examples"]
     assert lab.spent.updates == 5 * trained
@@ -89,6 +93,33 @@ TEACHERS = [refuses, nonsense, another_function, repeats, sound]
 @pytest.mark.parametrize("name", EVERY)
 def test_a_recipe_ends_its_cycles_whatever_the_teacher_says(name, teacher):
     run(name, teacher, WRONG, right_only)
+
+
+SWITCHED = {
+    "iterkd without types": ("iterkd", iterkd.Config(ablation=iterkd.Ablation(fault_source="free"))),
+    "iterkd without a teacher's faults": ("iterkd", iterkd.Config(ablation=iterkd.Ablation(fault_source="mutator"))),
+    "iterkd unverified": ("iterkd", iterkd.Config(ablation=iterkd.Ablation(verify_faults=False))),
+    "iterkd replacing": ("iterkd", iterkd.Config(ablation=iterkd.Ablation(pool="replace"))),
+    "iterkd replacing, one kind": (
+        "iterkd",
+        iterkd.Config(ablation=iterkd.Ablation(level_split=False, pool="replace")),
+    ),
+    "iterkd joining": ("iterkd", iterkd.Config(ablation=iterkd.Ablation(pool="join"))),
+    "iterkd restarting": ("iterkd", iterkd.Config(ablation=iterkd.Ablation(restart=True))),
+    "persd with mistakes in words": ("persd", persd.Config(ablation=persd.Ablation(mistakes=True))),
+    "ekt shortest": ("ekt", ekt.Config(keep="shortest")),
+    "ekt random": ("ekt", ekt.Config(keep="random")),
+    "ekt that runs": ("ekt", ekt.Config(filter="runs")),
+    "seqkd that runs": ("seqkd", standard_kd.Config(filter="runs")),
+}
+
+
+@pytest.mark.parametrize("passes", [nothing, right_only, everything])
+@pytest.mark.parametrize("teacher", TEACHERS, ids=lambda one: one.__name__)
+@pytest.mark.parametrize("case", SWITCHED)
+def test_a_switch_leaves_a_recipe_ending_its_cycles_whatever_the_teacher_says(case, teacher, passes):
+    name, cfg = SWITCHED[case]
+    run(name, teacher, WRONG, passes, cfg=cfg)
 
 
 @pytest.mark.parametrize("passes", [nothing, everything], ids=["nothing passes", "everything passes"])

@@ -80,6 +80,37 @@ def test_keeping_all_keeps_every_different_passing_program():
     assert len(engine.trained[0]) == 2 * len(POOL)
 
 
+def of_lengths(request: Any) -> str:
+    """A teacher whose draws are right programs of 3, 2, 1, 1, … lines more than they need."""
+    extra = max(1, 3 - request.index)
+    return request.problem.prompt + "".join(f"    y = {request.index + line}\n" for line in range(extra)) + RIGHT
+
+
+def test_the_shortest_right_program_of_all_draws_is_the_row_the_earlier_of_equally_long_ones():
+    engine, _, _ = run(Config(k=4, keep="shortest"), of_lengths, cycles=1)
+    assert [one.completion for one in engine.trained[0]] == ["    y = 2\n" + RIGHT] * len(POOL)
+    assert len(engine.asked("solve")) == 4 * len(POOL)
+
+
+def test_a_random_right_program_is_drawn_by_the_seed_and_stays_the_problems_label():
+    rows = [run(Config(k=4, keep="random"), of_lengths)[0].trained for _ in range(2)]
+    assert rows[0] == rows[1] and rows[0][0] == rows[0][1]
+    assert len({one.completion for one in rows[0][0]}) > 1  # not the same draw for every problem
+
+
+@pytest.mark.parametrize("keep", ["shortest", "random"])
+def test_choosing_another_right_program_asks_what_keeping_all_asks_and_changes_labels_alone(keep):
+    chosen, everything = (run(Config(k=4, keep=one), of_lengths, examples=100)[0] for one in (keep, "all"))
+    assert chosen.requests == everything.requests and chosen.judged == everything.judged
+    assert set(chosen.trained[0]) < set(everything.trained[0]) and len(chosen.trained[0]) == len(POOL)
+
+
+def test_a_filter_that_only_runs_programs_looks_at_no_test():
+    engine, _, _ = run(Config(k=1, temperature=0.0, filter="runs"), cycles=1)
+    assert engine.judged and {one.checks for one, _ in engine.judged} == {()}
+    assert "checks" not in needs(Config(filter="runs"))
+
+
 def test_one_unfiltered_greedy_program_is_sequence_level_distillation_row_by_row():
     def teacher(request: Any) -> str:
         return request.problem.prompt + (WRONG if request.problem.id == "p2" else RIGHT)

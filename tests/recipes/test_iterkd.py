@@ -2,9 +2,10 @@ import itertools
 
 import pytest
 
+from harness.lab.quotas import quotas
 from harness.teachers.requests import rubric_total as total
 from harness.types import Problem
-from recipes.iterkd import LEVELS, contrast, gives_away, level, quotas
+from recipes.iterkd import LEVELS, contrast, gives_away, level
 
 
 def problem(name):

@@ -116,6 +116,11 @@ CASES = [
     (Config(ablation=Ablation(level_split=False)), {"pose"}),
     (Config(ablation=Ablation(in_depth=True)), {"pose"}),
     (Config(ablation=Ablation(renew=False)), {"run", "judge", "pose", "samples of student"}),
+    (Config(ablation=Ablation(fault_source="free")), {"corrupt"}),
+    (Config(ablation=Ablation(fault_source="mutator")), {"corrupt", "judged", "fit"}),
+    (Config(ablation=Ablation(verify_faults=False)), {"judged"}),
+    (Config(ablation=Ablation(contrast_over="all")), {"fit"}),
+    (Config(ablation=Ablation(contrast_over="sum")), {"fit"}),
 ]
 
 
@@ -130,8 +135,101 @@ def name(cfg: Config) -> str:
     return ",".join(f"{key}={value}" for key, value in own.items())
 
 
-def test_keeping_no_hard_problem_changes_the_next_pool_and_no_step_before():
-    assert first_cycle(Config(keep_hard=0.0)) == first_cycle(Config())
+LATER = [
+    Config(keep_hard=0.0),
+    Config(ablation=Ablation(pool="replace")),
+    Config(ablation=Ablation(pool="join")),
+    Config(ablation=Ablation(restart=True)),
+]
+
+
+@pytest.mark.parametrize("cfg", LATER, ids=name)
+def test_what_concerns_the_next_cycle_changes_no_step_before(cfg):
+    assert first_cycle(cfg) == first_cycle(Config())
+
+
+def pools(cfg: Config, cycles: int = 3) -> tuple[Steps, list[set[str]]]:
+    engine = Steps()
+    list(train(lab_of(engine, POOL, cycles), cfg))
+    return engine, [{one.prompt for one in rows} for rows in engine.trained]
+
+
+def test_a_replaced_pool_holds_the_new_problems_alone():
+    _, [first, second, third] = pools(Config(ablation=Ablation(pool="replace")))
+    assert first == {one.prompt for one in POOL}
+    assert len(second) == len(third) == len(POOL) // 2 and not second & first and not third & (first | second)
+
+
+def test_a_joined_pool_is_drawn_from_all_problems_so_far():
+    _, [first, second, third] = pools(Config(ablation=Ablation(pool="join")))
+    assert len(first) == len(second) == len(third) == len(POOL)
+    assert 0 < len(second - first) < len(POOL) // 2  # less than the half that is new otherwise
+    assert third & first and third & (second - first) and third - first - second
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_every_cycle_begins_from_the_current_student_or_from_the_base(restart):
+    engine, _ = pools(Config(ablation=Ablation(restart=restart)), cycles=2)
+    assert engine.starts == ["base", "base" if restart else "trained"]
+
+
+def test_where_nothing_new_replaces_the_pool_the_cycles_left_are_told_as_without_examples():
+    engine = Steps()
+    engine.teacher = lambda request: None if request.kind == "pose" else say(request)
+    lab = lab_of(engine, POOL, 3)
+    assert len(list(train(lab, Config(ablation=Ablation(pool="replace"))))) == 3
+    assert lab.notes["new problems kept"] == 0 and lab.notes["cycles without examples"] == 2
+
+
+def commented(request: Any) -> Any:
+    return say(request).replace("    return", "    # adds one\n    return") if request.kind == "solve" else say(request)
+
+
+def test_comments_stay_in_what_is_trained_on_only_where_they_are_not_stripped():
+    kept: list[set[str]] = []
+    for stripped in (True, False):
+        engine = Steps()
+        engine.teacher = commented
+        next(train(lab_of(engine, POOL, 1), Config(ablation=Ablation(stripped=stripped))))
+        kept.append({one.completion for one in engine.trained[0]})
+    assert kept == [{RIGHT}, {"    # adds one\n" + RIGHT}]
+
+
+def test_a_fault_of_the_teachers_own_choice_names_no_type():
+    engine = Steps()
+    lab = lab_of(engine, POOL, 1)
+    list(train(lab, Config(ablation=Ablation(fault_source="free"))))
+    assert {one.fault for one in engine.asked("corrupt")} == {"any"}
+    assert lab.notes["faults by teacher: any"] == len(POOL)
+
+
+def test_without_a_teacher_for_faults_none_is_asked_and_every_one_is_the_mutators():
+    engine = Steps()
+    lab = lab_of(engine, POOL, 1)
+    list(train(lab, Config(ablation=Ablation(fault_source="mutator"))))
+    made = {key: count for key, count in lab.notes.items() if key.startswith("faults by")}
+    assert engine.asked("corrupt") == [] and made and all(key.startswith("faults by mutator") for key in made)
+    assert sum(made.values()) == sum(one.rejected is not None for one in engine.trained[0])
+
+
+def test_unverified_faults_are_taken_even_where_they_would_pass():
+    engine = Steps()
+    engine.teacher = lambda request: request.problem.prompt + RIGHT if request.kind == "corrupt" else say(request)
+    list(train(lab_of(engine, POOL, 1), Config(ablation=Ablation(verify_faults=False))))
+    assert {one.rejected for one in engine.trained[0]} == {RIGHT}
+
+
+def test_a_contrast_of_means_can_count_the_end_token_or_not_divide_by_length():
+    terms = [
+        objective(Config(contrast="simpo", ablation=Ablation(contrast_over=over))) for over in ("code", "all", "sum")
+    ]
+    assert [one.contrast for one in terms] == [Simpo(), Simpo(tokens="all"), Simpo(per_token=False)]
+
+
+@pytest.mark.parametrize("contrast", ["dpo", "orpo", "unlikelihood"])
+def test_a_contrast_with_tokens_of_its_own_refuses_other_ones(contrast):
+    with pytest.raises(ConfigError, match=r"contrast_over=sum: expected contrast=margin, simpo or infonce"):
+        resolve(["recipe=iterkd", f"iterkd.contrast={contrast}", "iterkd.ablation.contrast_over=sum"])
 
 
 @pytest.mark.parametrize(
@@ -256,6 +354,7 @@ def test_the_mean_of_both_views_is_a_level_too(tool, score, expected):
         (Config(rubric="heuristic"), {"judge"}),
         (Config(ablation=Ablation(views="tool")), {"judge"}),
         (Config(ablation=Ablation(renew=False)), {"judge", "pose", "tests"}),
+        (Config(ablation=Ablation(fault_source="mutator")), {"corrupt"}),
     ],
 )
 def test_a_configuration_needs_only_what_it_will_ask(cfg, lacks):

@@ -105,6 +105,14 @@ def test_what_the_teacher_sees_can_be_taken_away():
     assert {(one.direct, one.feedback) for one in engine.asked("refine")} == {("", "")}
 
 
+def test_mistakes_in_words_change_how_a_repair_is_asked_for_and_nothing_else():
+    worded, plain = run(Config(ablation=Ablation(mistakes=True)))[0], run(Config())[0]
+    assert {one.explain for one in worded.asked("refine")} == {True}
+    assert [dataclasses.replace(one, explain=False) for one in worded.asked("refine")] == plain.asked("refine")
+    assert [one for one in worded.requests if one.kind != "refine"] == plain.asked("solve")
+    assert worded.trained == plain.trained
+
+
 def test_second_direct_labels_are_drawn_at_a_temperature_and_kept_where_they_pass_and_differ():
     def drawn(request: Any) -> str:
         if request.kind == "solve" and request.index == 1:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from baselines.standard_kd import VARIANTS, Config, needs, train
+from baselines.standard_kd import VARIANTS, Ablation, Config, needs, train
 from harness.settings.config import Budget
 from harness.types import Check, Problem
 from tests.fakes import Scripted, lab_of
@@ -106,6 +106,29 @@ def test_alpha_zero_takes_the_teachers_distributions_away():
     assert not engine.objectives[0].uses_teacher and "logits" not in needs(replace(VARIANTS["kd-fkl"], alpha=0.0))
 
 
+def test_a_student_that_is_its_own_teacher_changes_whose_distributions_are_learned_and_needs_no_logits():
+    own = replace(VARIANTS["kd-fkl"], ablation=Ablation(self_teacher=True))
+    engine, teachers = run(own)[0], run(VARIANTS["kd-fkl"])[0]
+    assert (engine.trained, engine.requests) == (teachers.trained, teachers.requests)
+    [mine], [theirs] = engine.objectives, teachers.objectives
+    assert mine.soft.teacher == "base" and replace(mine.soft, teacher="teacher") == theirs.soft
+    assert set(needs(VARIANTS["kd-fkl"])) - set(needs(own)) == {"logits"}
+
+
+def test_a_student_that_is_its_own_teacher_needs_no_teacher_with_logits():
+    engine = Scripted(right, passes=passes)
+    lab = lab_of(engine, POOL, 1)
+    lab._fits._logits = None
+    list(train(lab, replace(VARIANTS["kd-jsd"], ablation=Ablation(self_teacher=True))))
+    assert engine.objectives[0].soft.teacher == "base"
+
+
+def test_a_filter_that_only_runs_answers_looks_at_no_test():
+    engine, _ = run(replace(EXEC, filter="runs"))
+    assert engine.judged and {one.checks for one, _ in engine.judged} == {()}
+    assert "checks" not in needs(replace(EXEC, filter="runs"))
+
+
 def test_gkd_is_jsd_alone_on_the_students_own_text_in_its_share_of_the_updates():
     engine, _ = run(VARIANTS["gkd"], attempts=1000)
     [objective] = engine.objectives
@@ -120,7 +143,16 @@ def test_gkd_without_own_text_is_kd_jsd_without_likelihood():
 
 @pytest.mark.parametrize(
     "settings",
-    [{"draws": 2}, {"cap": 0}, {"alpha": 1.5}, {"tau": 0.0}, {"beta": 1.0}, {"skew": 0.0}, {"lmbda": 0.5}],
+    [
+        {"draws": 2},
+        {"cap": 0},
+        {"alpha": 1.5},
+        {"tau": 0.0},
+        {"beta": 1.0},
+        {"skew": 0.0},
+        {"lmbda": 0.5},
+        {"ablation": Ablation(self_teacher=True)},
+    ],
 )
 def test_a_configuration_that_cannot_be_is_refused(settings):
     with pytest.raises(ValueError, match=r"expected|asks|choose"):
