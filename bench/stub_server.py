@@ -55,12 +55,17 @@ class Behaviour:
     honours_n: bool = True
     logprobs: bool = False
     most_n: int = 128  # more is refused
+    alone: bool = False  # several answers at once are refused, in words that do not name n
     usage: bool = True
     finish: str = "stop"
     always: str = ""  # a status that every question gets, as "401", or a fault
     poisoned: str = ""  # questions with this word always get a 500
+    filtered: str = ""  # questions with this word are refused by a content filter
+    filters: str = ""  # answers to questions with this word are held back by a content filter
     context: int = 0  # characters of a prompt that fit; 0: any
     models_route: bool = True
+    root: str = ""  # where the API begins; elsewhere nothing is found
+    redirect: str = ""  # the address that every request is sent on to
     plain: str = ""  # answer everything with this text instead: another dialect
     refuses: tuple[str, ...] = ()  # parameters
     max_tokens_word: str = "max_tokens"  # the only name for the limit that it accepts
@@ -168,6 +173,10 @@ class Server:
         how = self.behaviour
         if how.plain:
             return await self.write(writer, 200, how.plain.encode(), {"content-type": "text/html"})
+        if how.redirect:
+            return await self.write(writer, 307, b"", {"location": f"{how.redirect}{path}?state=secret"})
+        if how.root and not path.startswith(f"{how.root}/"):
+            return await self.error(writer, 404, f"no such route {path}")
         if how.key and headers.get("authorization") != f"Bearer {how.key}":
             said = f"Incorrect API key provided: {headers.get('authorization', '')}"
             return await self.error(writer, 401, said, "invalid_api_key")
@@ -198,6 +207,11 @@ class Server:
         if body.get("n", 1) > how.most_n:
             said = f"Invalid 'n': integer above maximum value. Expected a value <= {how.most_n}."
             return await self.error(writer, 400, said, "integer_above_max_value")
+        if how.alone and body.get("n", 1) > 1:
+            return await self.error(writer, 400, "Only one completion choice is allowed", "invalid_request_error")
+        if how.filtered and how.filtered in question:
+            said = "The response was filtered due to the prompt triggering the content management policy."
+            return await self.error(writer, 400, said, "content_filter")
         if how.context and len(question) > how.context:
             said = f"This model's maximum context length is {how.context} tokens."
             return await self.error(writer, 400, said, "context_length_exceeded")
@@ -251,9 +265,11 @@ class Server:
         count = body.get("n", 1) if how.honours_n else 1
         text = how.say(question, body)
         choices: list[dict[str, Any]] = []
+        held = bool(how.filters) and how.filters in question
+        text, finish = ("", "content_filter") if held else (text, how.finish)
         for index in range(max(1, count - how.fewer)):
             content = {"message": {"role": "assistant", "content": text}} if chat else {"text": text}
-            choices.append({"index": index, "finish_reason": how.finish, **content})
+            choices.append({"index": index, "finish_reason": finish, **content})
             if how.logprobs and body.get("logprobs"):
                 chosen = {"content": [{"token": "a", "logprob": -0.1, "top_logprobs": []}]}
                 choices[-1]["logprobs"] = chosen if chat else {"token_logprobs": [-0.1]}
@@ -275,6 +291,9 @@ class Server:
             return await self.error(writer, 429, "You exceeded your current quota", "insufficient_quota")
         if fault == "filter":
             return await self.error(writer, 400, "The response was filtered", "content_filter")
+        if fault == "too-large":
+            said = "Request too large for stub on tokens per min (TPM): Limit 6000, Requested 7000."
+            return await self.error(writer, 429, said, "rate_limit_exceeded")
         if fault.isdigit():
             return await self.error(writer, int(fault), f"the server says {fault}", f"code-{fault}")
         whole = self.answer(question, body, chat)

@@ -65,9 +65,19 @@ class Artifacts:
         return folder
 
     def work(self, key: str) -> Path:
-        """Return the folder in which the step of that key keeps what it can go on from when it is run again."""
+        """Return the folder in which the step of that key keeps what it can go on from when it is run again.
+
+        What was adopted of it before gets files of its own: who goes on may write into them.
+        """
         folder = self.root / "work" / key
         folder.mkdir(parents=True, exist_ok=True)
+        shared = [path for path in folder.rglob("*") if path.is_file() and path.stat().st_nlink > 1]
+        if shared:
+            scratch = self.scratch(self.owner)
+            for path in shared:
+                shutil.copy2(path, scratch / path.name)
+                (scratch / path.name).replace(path)
+            scratch.rmdir()
         return folder
 
     def adopt(self, folder: Path) -> str:
@@ -95,7 +105,10 @@ class Artifacts:
         return name
 
     def adopt_from(self, work: Path) -> str:
-        """Adopt a folder of a step's work, which stays until the step is recorded: its files are linked, not moved."""
+        """Adopt a folder of a step's work, which stays until the step is recorded: its files are linked, not moved.
+
+        They are the artifact's from now on: whoever writes into them asks for `work` first.
+        """
         scratch = self.scratch(self.owner)
         shutil.copytree(work, scratch, copy_function=linked, dirs_exist_ok=True)
         return self.adopt(scratch)

@@ -140,6 +140,7 @@ def problem_to_json(problem: Problem) -> dict[str, Json]:
         "source": problem.source,
         **({} if problem.cpu_s is None else {"cpu_s": problem.cpu_s}),
         **({"fault": problem.fault} if problem.fault else {}),
+        **({"family": problem.family} if problem.family else {}),
     }
 
 
@@ -157,6 +158,7 @@ def problem_from_json(data: object) -> Problem:
             source=text(found, "source"),
             cpu_s=float(found["cpu_s"]) if "cpu_s" in found else None,
             fault=text(found, "fault") if "fault" in found else "",
+            family=text(found, "family") if "family" in found else "",
         )
     except (KeyError, TypeError, ValueError, AttributeError) as err:
         raise DataError(f"problem as JSON: {type(err).__name__}: {err}. Expected what problem_to_json writes.") from err

@@ -17,32 +17,14 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from harness.store.database import CHUNK, Store
-from harness.store.schema import meta_table
+from harness.store.schema import SUMS, WHO, bill_table, meta_table, open_table
 
-metadata = sa.MetaData()
-WHO = ("run", "cell", "teacher")
-open_table = sa.Table(
-    "calls_in_flight",
-    metadata,
-    sa.Column("key", sa.String(64), primary_key=True),
-    sa.Column("owner", sa.String, primary_key=True),
-    *(sa.Column(name, sa.String, nullable=False) for name in WHO),
-    sa.Column("usd", sa.Float, nullable=False),  # the most it can cost; once it is answered, what it cost
-    sa.Column("answered", sa.Boolean, nullable=False),
-)
-SUMS = ("calls", "tries", "lost", "tokens_in", "tokens_cached", "tokens_out", "usd", "lost_usd", "unpriced")
-account_table = sa.Table(
-    "teacher_spending",
-    metadata,
-    *(sa.Column(name, sa.String, primary_key=True) for name in ("origin", *WHO)),
-    *(sa.Column(name, sa.Float if name.endswith("usd") else sa.Integer, nullable=False) for name in SUMS),
-)
 FORMER = "teacher_accounts"  # the table of earlier versions: no origin, no `unpriced`
 ORIGIN = "ledger"  # of the table `meta`: what this store's own sums are marked with
 
 
 @dataclass(frozen=True)
-class Account:
+class Bill:
     """What one cell of one run has spent at one teacher, wherever it was spent."""
 
     run: str
@@ -61,7 +43,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Entry:
-    """What one answered call adds to its account."""
+    """What one answered call adds to its bill."""
 
     key: str
     tries: int
@@ -80,7 +62,6 @@ class Ledger:
         self.owner = store.owner.name
         with self.database.told(), self.database.writer.begin() as db:
             self.database.alone(db)
-            metadata.create_all(db)
             self.database.add(db, meta_table, [{"name": ORIGIN, "value": uuid.uuid4().hex}])
             self.origin = str(db.execute(sa.select(meta_table.c.value).where(meta_table.c.name == ORIGIN)).scalar_one())
             self.adopt(db)
@@ -134,7 +115,7 @@ class Ledger:
             db.execute(update, [{"k": key, "u": usd} for key, usd in costs])
 
     def settle(self, who: tuple[str, str, str], entries: Sequence[Entry]) -> None:
-        """Move answered calls, whose replies the store now has, into the account."""
+        """Move answered calls, whose replies the store now has, into the bill."""
         if not entries:
             return
         with self.database.told(), self.database.writer.begin() as db:
@@ -161,36 +142,36 @@ class Ledger:
             self.drop(db, keys)
             self.add(db, who, {"tries": tries})
 
-    def accounts(self, run: str = "") -> list[Account]:
-        """Return the accounts of a run, or of all runs; what the dead left in flight is counted as lost first."""
+    def bills(self, run: str = "") -> list[Bill]:
+        """Return the bills of a run, or of all runs; what the dead left in flight is counted as lost first."""
         with self.database.told(), self.database.writer.begin() as db:
             self.database.alone(db)
             self.bury(db)
-            names = [account_table.c[name] for name in WHO]
-            sums = [sa.func.sum(account_table.c[name]).label(name) for name in SUMS]
+            names = [bill_table.c[name] for name in WHO]
+            sums = [sa.func.sum(bill_table.c[name]).label(name) for name in SUMS]
             query = sa.select(*names, *sums).group_by(*names).order_by(*names)
             if run:
-                query = query.where(account_table.c.run == run)
-            return [Account(**row) for row in db.execute(query).mappings()]
+                query = query.where(bill_table.c.run == run)
+            return [Bill(**row) for row in db.execute(query).mappings()]
 
     def take(self, other: Ledger) -> int:
-        """Add the sums of another store's ledger, those that it took itself as well, and return how many accounts.
+        """Add the sums of another store's ledger, those that it took itself as well, and return how many bills.
 
         Of one origin's sums the later ones count: sums only grow.
         """
         with other.database.told(), other.database.writer.begin() as db:
             other.database.alone(db)
             other.bury(db)
-            rows = [dict(row) for row in db.execute(sa.select(account_table)).mappings()]
+            rows = [dict(row) for row in db.execute(sa.select(bill_table)).mappings()]
         with self.database.told(), self.database.writer.begin() as db:
             self.database.alone(db)
             for row in rows:
                 if row["origin"] == self.origin:
                     continue  # it took them from here
-                self.database.add(db, account_table, [row])
-                where = [account_table.c[name] == row[name] for name in ("origin", *WHO)]
-                later = account_table.c.tries + account_table.c.lost <= row["tries"] + row["lost"]
-                db.execute(account_table.update().where(*where, later).values({name: row[name] for name in SUMS}))
+                self.database.add(db, bill_table, [row])
+                where = [bill_table.c[name] == row[name] for name in ("origin", *WHO)]
+                later = bill_table.c.tries + bill_table.c.lost <= row["tries"] + row["lost"]
+                db.execute(bill_table.update().where(*where, later).values({name: row[name] for name in SUMS}))
         return len({tuple(row[name] for name in WHO) for row in rows})
 
     def total(self, run: str) -> float:
@@ -200,9 +181,9 @@ class Ledger:
             return self.spent(db, run)
 
     def spent(self, db: sa.Connection, run: str) -> float:
-        sums = sa.select(sa.func.coalesce(sa.func.sum(account_table.c.usd + account_table.c.lost_usd), 0.0))
+        sums = sa.select(sa.func.coalesce(sa.func.sum(bill_table.c.usd + bill_table.c.lost_usd), 0.0))
         flying = sa.select(sa.func.coalesce(sa.func.sum(open_table.c.usd), 0.0))
-        settled = float(db.execute(sums.where(account_table.c.run == run)).scalar_one())
+        settled = float(db.execute(sums.where(bill_table.c.run == run)).scalar_one())
         return settled + float(db.execute(flying.where(open_table.c.run == run)).scalar_one())
 
     def bury(self, db: sa.Connection) -> None:
@@ -222,9 +203,9 @@ class Ledger:
 
     def add(self, db: sa.Connection, who: tuple[str, str, str], sums: dict[str, float]) -> None:
         names = {"origin": self.origin, **dict(zip(WHO, who, strict=True))}
-        self.database.add(db, account_table, [{**names, **dict.fromkeys(SUMS, 0)}])
-        where = [account_table.c[name] == value for name, value in names.items()]
-        db.execute(account_table.update().where(*where).values({k: account_table.c[k] + v for k, v in sums.items()}))
+        self.database.add(db, bill_table, [{**names, **dict.fromkeys(SUMS, 0)}])
+        where = [bill_table.c[name] == value for name, value in names.items()]
+        db.execute(bill_table.update().where(*where).values({k: bill_table.c[k] + v for k, v in sums.items()}))
 
     def drop(self, db: sa.Connection, keys: Sequence[str]) -> None:
         for start in range(0, len(keys), CHUNK):
@@ -236,7 +217,5 @@ class Ledger:
 
 
 def join(source: Store, target: Store) -> int:
-    """Add what was spent by the runs of one store to another's ledger, and return how many accounts that are."""
-    with source.database.told(), source.database.reader.connect() as db:
-        kept = any(sa.inspect(db).has_table(name) for name in (account_table.name, FORMER))
-    return Ledger(target).take(Ledger(source)) if kept else 0
+    """Add what was spent by the runs of one store to another's ledger, and return how many bills that are."""
+    return Ledger(target).take(Ledger(source))

@@ -15,13 +15,17 @@ from harness.types import Row, Spent
 
 
 def row_to_json(row: Row) -> dict[str, Any]:
-    return dataclasses.asdict(row)
+    content = dataclasses.asdict(row)
+    if not row.families:  # a row of a benchmark without families has the bytes that it had before there were any
+        del content["families"]
+    return content
 
 
 def row_from_json(content: dict[str, Any]) -> Row:
     fields: dict[str, Any] = dict(content)
     fields["spent"] = Spent(**content["spent"])
     fields["correct"], fields["levels"] = tuple(content["correct"]), tuple(content["levels"])
+    fields["families"] = tuple(content.get("families", ()))
     return Row(**fields)
 
 

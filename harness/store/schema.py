@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from harness.errors import StoreError
 
-SCHEMA = 2
+SCHEMA = 3
 
 metadata = sa.MetaData()
 meta_table = sa.Table(
@@ -38,11 +38,35 @@ claims_table = sa.Table(
 )
 
 
+WHO = ("run", "cell", "teacher")  # of what is in the ledger
+SUMS = ("calls", "tries", "lost", "tokens_in", "tokens_cached", "tokens_out", "usd", "lost_usd", "unpriced")
+open_table = sa.Table(
+    "calls_in_flight",
+    metadata,
+    sa.Column("key", sa.String(64), primary_key=True),
+    sa.Column("owner", sa.String, primary_key=True),
+    *(sa.Column(name, sa.String, nullable=False) for name in WHO),
+    sa.Column("usd", sa.Float, nullable=False),  # the most it can cost; once it is answered, what it cost
+    sa.Column("answered", sa.Boolean, nullable=False),
+)
+bill_table = sa.Table(
+    "teacher_spending",
+    metadata,
+    *(sa.Column(name, sa.String, primary_key=True) for name in ("origin", *WHO)),
+    *(sa.Column(name, sa.Float if name.endswith("usd") else sa.Integer, nullable=False) for name in SUMS),
+)
+
+
 def index_kinds(db: sa.Connection) -> None:
     kinds.create(db)
 
 
-MIGRATIONS: dict[int, Callable[[sa.Connection], None]] = {1: index_kinds}  # from each number to the next
+def add_ledger(db: sa.Connection) -> None:
+    """Make the tables of the ledger, which a store of schema 2 had only once a language model had been asked."""
+    metadata.create_all(db, tables=[open_table, bill_table])
+
+
+MIGRATIONS: dict[int, Callable[[sa.Connection], None]] = {1: index_kinds, 2: add_ledger}  # from each number to the next
 
 
 def bring_up(db: sa.Connection, name: str) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.store.database import Record, Store
+from harness.store.journal import Call
 from harness.store.keys import Json, digest
 
 COMMIT_S = 0.5  # results wait at most about this long for their commit
@@ -52,10 +53,10 @@ def run(
     first: dict[str, int] = {}  # equal items run once
     for index, key in enumerate(keys):
         first.setdefault(key, index)
+    began, start, made = time.time(), time.perf_counter(), 0
     found = store.get(list(first))
-    done(len(found), len(first))
-    if store.journal is not None and found:
-        store.journal.found(step.kind, len(found))
+    cached = len(found)
+    done(cached, len(first))
     while missing := [key for key in first if key not in found]:
         mine = store.claim(missing)
         # What was committed between our look and our claim is read, not run again.
@@ -68,9 +69,13 @@ def run(
             told = Told(lambda n, before=before: done(before + n, len(first)), committed)
             computed = work(store, step, keys, todo, compute, told)
             found.update(store.get(computed))
+            made += len(todo)
         elif not ready:
             time.sleep(POLL_S)
         done(len(found), len(first))
+    if store.journal is not None:
+        took = time.perf_counter() - start
+        store.journal.called(Call(step.kind, len(first), cached, made, began, took))
     return [found[key] for key in keys]
 
 

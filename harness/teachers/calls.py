@@ -45,6 +45,11 @@ class Call:
         }
 
     @property
+    def question(self) -> Call:
+        """What further draws of it have in common."""
+        return replace(self, seed=None, draw=0, key="")
+
+    @property
     def most_tokens_in(self) -> int:
         """An upper bound of its prompt's tokens: no tokenizer makes more of them than there are bytes."""
         return sum(len(text.encode("utf-8", "surrogatepass")) + 16 for _, text in self.messages)
@@ -90,7 +95,7 @@ def together(calls: Sequence[Call], most: int) -> list[list[int]]:
     groups: defaultdict[Call | int, list[int]] = defaultdict(list)
     for place, call in enumerate(calls):
         drawn = call.temperature > 0 and most > 1
-        groups[replace(call, seed=None, draw=0, key="") if drawn else place].append(place)
+        groups[call.question if drawn else place].append(place)
     return [group[start : start + most] for group in groups.values() for start in range(0, len(group), most)]
 
 

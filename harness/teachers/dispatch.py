@@ -8,21 +8,27 @@ What went wrong is told by the exchange as one of five words (`Trouble.kind`), a
     rejected    this call can never be answered: into quarantine at once
     unusable    no call can be answered (key, model, address): the run stops
 
-Quarantined calls are answers without a text; more of them than `TOLERATED` stop the run instead, unrecorded.
+Quarantined calls are answers without a text; more questions of them than `TOLERATED` stop the run instead, unrecorded.
 
 Draws of the same question go together, as one exchange. Those that it leaves unanswered, and all of them where it is
-refused, are asked one by one, as is everything after that: the endpoint does not honour `n`.
+refused, are asked one by one. So is everything after that where the endpoint does not honour `n`: it gave fewer
+answers, refused `n` by name, or answers alone what it refused together.
+
+The calls live in a loop of a thread of its own, so that they go on while their replies are committed: a store that has
+to wait for its lock neither slows them down nor lets them run out of time.
 """
 
 from __future__ import annotations
 
 import asyncio
+import queue
 import random
+import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 from harness.errors import BudgetError, TeacherError
 from harness.teachers.calls import Call, Reply, together
@@ -34,7 +40,11 @@ FIRST_S, LONGEST_S = 0.5, 30.0  # pauses between tries
 JITTER = 0.25  # share of a pause that is drawn at random, so that many clients do not come back together
 SUSPICIOUS = 6  # failures in a row, of any calls, before the endpoint itself is doubted
 SEVERAL = 3  # refusals in a row: within a known limit, a single one holds back its own call only
-TOLERATED, TOLERATED_SHARE = 3, 0.05  # quarantined calls
+TOLERATED, TOLERATED_SHARE = 3, 0.05  # questions that are quarantined, in whatever number of draws
+LAG_S = 0.02  # how often it is seen whether who takes the replies has caught up
+
+Result = TypeVar("Result")
+Found = queue.SimpleQueue["tuple[int, Reply] | None"]  # replies with their positions; None ends them
 
 
 @dataclass
@@ -45,6 +55,7 @@ class Trouble(Exception):
     text: str  # without secrets
     wait_s: float | None = None  # as the endpoint asks
     status: int = 0  # of HTTP, where there was one
+    several: bool = False  # what is refused is that several answers are asked for at once
 
 
 @dataclass(frozen=True)
@@ -77,6 +88,8 @@ class Dispatcher:
     def __init__(self, exchange: Exchange, settings: Teaching, pace: Pace, purse: Purse, canary: Call) -> None:
         self.exchange, self.settings, self.pace, self.purse, self.canary = exchange, settings, pace, purse, canary
         self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.loop.run_forever, name="teacher", daemon=True)
+        self.thread.start()
         self.door = asyncio.Lock()  # through which one call at a time looks whether the endpoint is back
         self.down_since: float | None = None
         self.limited_since: float | None = None
@@ -84,73 +97,112 @@ class Dispatcher:
         self.reached = False  # it answers, with errors
         self.looks = 0  # since it went down
         self.row = self.refusals = 0  # failures, calls too many, since the last answer
-        self.answered = self.quarantined = 0
+        self.answered = 0
+        self.quarantined: set[Call] = set()  # questions
         self.single = settings.several == 1  # whether every draw goes by itself
+        self.apart: set[Call] = set()  # draws that were refused together and are now asked one by one
         self.sending: set[asyncio.Task[Answered]] = set()  # tasks whose call is with the endpoint
         self.rng = random.Random(time.monotonic_ns())  # jitter only: no result depends on it
 
     def close(self) -> None:
-        self.loop.run_until_complete(self.loop.shutdown_default_executor())
+        self.run(self.loop.shutdown_default_executor())
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join()
         self.loop.close()
+
+    def run(self, asked: Coroutine[Any, Any, Result]) -> Result:
+        """Run something in the loop, and wait for what comes of it."""
+        return asyncio.run_coroutine_threadsafe(asked, self.loop).result()
 
     def send(self, calls: Sequence[Call]) -> Iterator[tuple[int, Reply]]:
         """Yield (position, reply) as calls are answered, quarantined ones last.
 
         Raises TeacherError or BudgetError once what is in flight has been answered.
         """
+        found: Found = queue.SimpleQueue()
+        driving = self.run(self.begin(calls, found))
+        try:
+            while (one := found.get()) is not None:
+                yield one
+        finally:
+            self.run(self.end(driving))
+        driving.result()
+
+    async def begin(self, calls: Sequence[Call], found: Found) -> asyncio.Task[None]:
+        return self.loop.create_task(self.drive(calls, found))
+
+    async def end(self, driving: asyncio.Task[None]) -> None:
+        """Wait for the calls to have ended; they are given up where nobody takes their replies any more."""
+        driving.cancel()
+        await asyncio.wait([driving])
+
+    async def drive(self, calls: Sequence[Call], found: Found) -> None:
+        """Have every call answered, as many at a time as allowed, and not more ahead of who takes the replies."""
         waiting = deque(together(calls, 1 if self.single else self.settings.several))
         running: set[asyncio.Task[Answered]] = set()
         held: list[tuple[int, Reply]] = []
         failure: BaseException | None = None
+        most = self.settings.concurrency
         try:
             while True:
-                while waiting and failure is None and len(running) < self.settings.concurrency:
-                    places = waiting.popleft()
-                    if self.single:
-                        waiting.extendleft([place] for place in reversed(places[1:]))
-                        places = places[:1]
-                    running.add(self.loop.create_task(self.group(places, [calls[place] for place in places])))
-                if not running:
+                while waiting and failure is None and len(running) < most and found.qsize() < most:
+                    running.add(self.start(calls, waiting))
+                if not running and (failure is not None or not waiting):
                     break
-                done, running = self.loop.run_until_complete(asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED))
+                lagging = bool(waiting) and failure is None and len(running) < most
+                if not running:
+                    await asyncio.sleep(LAG_S)
+                    continue
+                done, running = await asyncio.wait(
+                    running, timeout=LAG_S if lagging else None, return_when=asyncio.FIRST_COMPLETED
+                )
                 for task in done:
                     self.sending.discard(task)
                     if task.cancelled():
                         continue
-                    problem = task.exception()
-                    if problem is not None:
+                    if (problem := task.exception()) is not None:
                         failure = failure or problem
                         continue
                     waiting.extendleft([place] for place in task.result().left)
                     for place, reply in task.result().found:
                         if reply.finish == "quarantined":
                             held.append((place, reply))
-                            failure = failure or self.too_many(reply)
+                            failure = failure or self.too_many(calls[place], reply)
                         else:
-                            yield place, reply
+                            found.put((place, reply))
                 if failure is not None:
                     for task in running - self.sending:
                         task.cancel()
             if failure is not None:
                 raise failure
-            yield from held
+            for one in held:
+                found.put(one)
         finally:
             left: set[asyncio.Task[Any]] = {*running, *self.purse.tasks()}
             for task in left:
                 task.cancel()
             if left:
-                self.loop.run_until_complete(asyncio.wait(left))
+                await asyncio.wait(left)
             self.purse.flush()
+            found.put(None)
 
-    def too_many(self, reply: Reply) -> TeacherError | None:
+    def start(self, calls: Sequence[Call], waiting: deque[list[int]]) -> asyncio.Task[Answered]:
+        """Start the next call, or the next draws that go together."""
+        places = waiting.popleft()
+        if self.single:
+            waiting.extendleft([place] for place in reversed(places[1:]))
+            places = places[:1]
+        return self.loop.create_task(self.group(places, [calls[place] for place in places]))
+
+    def too_many(self, call: Call, reply: Reply) -> TeacherError | None:
         """Count a quarantined call and return an error where there are more than one can put down to single calls."""
-        self.quarantined += 1
-        if self.quarantined <= max(TOLERATED, TOLERATED_SHARE * self.answered):
+        self.quarantined.add(call.question)
+        if len(self.quarantined) <= max(TOLERATED, TOLERATED_SHARE * self.answered):
             return None
         return TeacherError(
-            f"{self.purse.who[2] or self.settings.label}: {self.quarantined} calls were refused and {self.answered} "
-            f"answered, so it is not single calls that are wrong. The last one: {reply.reason}. Mend this and run the "
-            "same command again; the refused ones are not recorded."
+            f"{self.purse.who[2] or self.settings.label}: {len(self.quarantined)} calls were refused and "
+            f"{self.answered} answered, so it is not single calls that are wrong. The last one: {reply.reason}. Mend "
+            "this and run the same command again; the refused ones are not recorded."
         )
 
     async def group(self, places: Sequence[int], calls: Sequence[Call]) -> Answered:
@@ -175,9 +227,11 @@ class Dispatcher:
                 if trouble.kind == "broken" and self.answered > seen:
                     failures, seen = failures + 1, self.answered
                 if trouble.kind == "rejected" or failures >= self.settings.tries:
+                    if len(calls) > 1:
+                        return self.parted(places, calls, trouble, tries)
                     text = f"{trouble.text} ({tries} tries)" if tries > 1 else trouble.text
                     refusal = Reply("", "quarantined", 0, 0, 0, 0.0, calls[0].max_tokens, reason=text)
-                    return self.settled(places, calls, [refusal] if len(calls) == 1 else [], tries)
+                    return self.settled(places, calls, [refusal], tries)
                 if trouble.kind == "broken":
                     await asyncio.sleep(self.backoff(failures))
                 elif trouble.kind == "limited":
@@ -192,10 +246,20 @@ class Dispatcher:
         if count < len(calls):
             self.single = True
             self.purse.given_up(calls[count:], 0 if count else tries)
+        if calls[0] in self.apart:
+            self.apart.discard(calls[0])
+            self.single = self.single or replies[0].finish != "quarantined"
         told = [replace(reply, tries=0 if at else tries) for at, reply in enumerate(replies)]
         for call, reply in zip(calls, told, strict=False):
             self.purse.answered(call, reply)
         return Answered(list(zip(places, told, strict=False)), places[count:])
+
+    def parted(self, places: Sequence[int], calls: Sequence[Call], trouble: Trouble, tries: int) -> Answered:
+        """Have draws asked one by one that were refused together: it may be their number, or what they ask."""
+        self.single = self.single or trouble.several
+        self.apart.update(calls)
+        self.purse.given_up(calls, tries)
+        return Answered([], places)
 
     def bear(self, trouble: Trouble) -> None:
         """Raise TeacherError where an endpoint refuses calls for longer than the user has patience."""

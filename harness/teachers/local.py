@@ -16,10 +16,13 @@ from harness.store.keys import Json
 from harness.students.chat import has_template, rendered
 from harness.teachers.calls import Call, Finish, Reply
 from harness.teachers.model import ModelTeacher
+from harness.teachers.room import Room
 from harness.teachers.settings import Teaching
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
+
+    from transformers import PreTrainedTokenizerBase
 
     from harness.students.engine import Loaded
 
@@ -66,6 +69,7 @@ class LocalBackend:
             )
         self.worker: Worker | None = None
         self.loaded: Loaded | None = None
+        self.tokenizer: PreTrainedTokenizerBase | None = None  # to count tokens before the model is loaded
         self.weights = ""  # their hash, taken when it is first needed
 
     @property
@@ -101,11 +105,23 @@ class LocalBackend:
             self.loaded = load(self.settings)
         return replies(self.loaded, calls, chat=self.settings.style == "chat")
 
+    def room(self) -> Room:
+        """Return what the model holds; an answer is cut where the room ends, so a call keeps one token for it."""
+        from harness.students.checkpoint import configured_positions, read_tokenizer
+        from harness.students.tokens import encode_prompts
+
+        def count(call: Call) -> int:
+            tokenizer = self.tokenizer or read_tokenizer(self.folder)
+            self.tokenizer = tokenizer
+            return len(encode_prompts(tokenizer, [prompt_of(tokenizer, call, chat=self.settings.style == "chat")])[0])
+
+        return Room(configured_positions(self.folder), 1, count)
+
     def committed(self, keys: Sequence[str]) -> None:
         pass
 
     def close(self) -> None:
-        self.loaded = None
+        self.loaded = self.tokenizer = None
         if self.worker is not None:
             self.worker.close()
             self.worker = None
@@ -148,7 +164,7 @@ def replies(loaded: Loaded, calls: Sequence[Call], *, chat: bool) -> list[Reply]
 
     first = calls[0]
     decoding = Decoding(first.temperature, first.top_p, first.max_tokens, first.stop)
-    prompts = [prompt_of(loaded, call, chat=chat) for call in calls]
+    prompts = [prompt_of(loaded.tokenizer, call, chat=chat) for call in calls]
     found = generate(loaded, prompts, decoding, [call.seed or 0 for call in calls])
     made: list[Reply] = []
     for call, one in zip(calls, found, strict=True):
@@ -161,11 +177,11 @@ def replies(loaded: Loaded, calls: Sequence[Call], *, chat: bool) -> list[Reply]
     return made
 
 
-def prompt_of(loaded: Loaded, call: Call, *, chat: bool) -> str:
+def prompt_of(tokenizer: PreTrainedTokenizerBase, call: Call, *, chat: bool) -> str:
     """Return the text that a call's messages make."""
     if not chat:
         return "\n\n".join(text for _, text in call.messages)
-    return rendered(loaded.tokenizer, [{"role": role, "content": text} for role, text in call.messages])
+    return rendered(tokenizer, [{"role": role, "content": text} for role, text in call.messages])
 
 
 class Worker:

@@ -196,7 +196,8 @@ def fields(request: Request) -> dict[str, str]:
             return {**about(request), "correct": request.correct.rstrip("\n"), "fault": request.fault}
         case Refine():
             texts = {"attempt": whole(request.problem.prompt, request.attempt), "feedback": request.feedback}
-            return {**about(request), **texts, "direct": request.direct.rstrip("\n")}
+            explain = "yes" if request.explain else ""
+            return {**about(request), **texts, "direct": request.direct.rstrip("\n"), "explain": explain}
         case Pose():
             like = request.like.prompt.rstrip("\n") if request.like else ""
             return {"like": like, "mode": request.mode, "snippet": request.snippet.rstrip("\n")}

@@ -15,7 +15,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from harness.errors import ConfigError
 from harness.store.keys import Json, digest
@@ -35,10 +35,16 @@ NO_KEY = "none"  # the client wants one; servers of one's own do not
 CONNECT_S = 10.0
 NOBODY = ("ClientConnector", "ConnectionTimeout", "Proxy", "UrlClient", "UnsupportedProtocol")  # in errors' names
 STALE = "ClientConnectionResetError"  # of a kept connection that the server had closed: nothing was sent
-FILTERED: dict[str, Any] = {
-    "choices": [{"message": {"content": ""}, "text": "", "finish_reason": "content_filter"}],
-    "usage": {"prompt_tokens": 0, "completion_tokens": 0},
-}
+FILTER = re.compile(
+    r"content[ _]?(?:filter|management policy|policy[ _]violation)|data_inspection_failed|input was flagged",
+    re.IGNORECASE,
+)  # in the code or the words of a refusal by a content filter
+ROOM = re.compile(
+    r"context[ _-]?(?:length|window|size|limit)|maximum context|request too large|exceeds the maximum number of tokens"
+    r"|(?:prompt|input|max_\w*tokens)\b.{0,60}too (?:long|large)|max_new_tokens`? must be"
+    r"|range of (?:input length|max_)",
+    re.IGNORECASE | re.DOTALL,
+)  # in the words of a refusal of a call that is too large for the model, or for the account at any pace
 CANARY = Call((("user", "Reply with the single word: ready"),), 0.0, 1.0, None, 0, 16)
 
 
@@ -75,7 +81,7 @@ class OpenAIBackend:
 
     def close(self) -> None:
         if self.dispatcher is not None and self.client is not None:
-            self.dispatcher.loop.run_until_complete(self.client.close())
+            self.dispatcher.run(self.client.close())
             self.dispatcher.close()
         self.dispatcher = self.client = None
 
@@ -83,16 +89,16 @@ class OpenAIBackend:
         """Ask something that is no call, and return the raw answer. Raises Trouble."""
         import openai
 
-        loop = self.opened().loop
+        dispatcher = self.opened()
         assert self.client is not None
         try:
-            return loop.run_until_complete(cast("Any", ask(self.client))).content
+            return dispatcher.run(cast("Any", ask(self.client))).content
         except openai.APIError as err:
             raise self.trouble(err) from None
 
     def call(self, call: Call, **more: Any) -> tuple[Mapping[str, str], dict[str, Any]]:
         """Make one call with further parameters, once, and return headers and body. Raises Trouble."""
-        headers, body, _ = self.opened().loop.run_until_complete(self.post(call, call.key, more))
+        headers, body, _ = self.opened().run(self.post(call, call.key, more))
         for at, reply in enumerate(self.read([call] * max(1, len(body["choices"])), body)):
             self.purse.extra(replace(reply, tries=0) if at else reply)  # several answers of one request
         return headers, body
@@ -133,14 +139,14 @@ class OpenAIBackend:
                 raw = await self.client.post(where, cast_to=Response, body=body, options={"headers": headers})
                 return raw.headers, parsed(raw.content), tuple(name for name in without if name != "n")
             except openai.APIError as err:
-                if getattr(err, "code", None) == "content_filter":
-                    return {}, FILTERED, without
+                if isinstance(err, openai.APIStatusError) and FILTER.search(f"{err.code} {err.message}"):
+                    return {}, filtered(more.get("n", 1)), without
                 if any(type(one).__name__ == STALE for one in causes_of(err)):
                     await asyncio.sleep(0)  # the client learns which others are closed
                 elif not self.adapts(err, body):
                     raise self.trouble(err) from None
             except ValueError as err:
-                raise Trouble("broken", f"the answer is not JSON ({err})") from None
+                raise Trouble("broken", f"the answer is no JSON object ({err})") from None
         raise Trouble("broken", "the endpoint refuses one parameter after another, or closes every connection")
 
     def adapts(self, err: openai.APIError, body: dict[str, Any]) -> bool:
@@ -150,6 +156,8 @@ class OpenAIBackend:
         if not isinstance(err, openai.BadRequestError):
             return False
         text = f"{getattr(err, 'param', '') or ''} {err.message}"
+        if ROOM.search(text):
+            return False
         if "max_completion_tokens" in text and "max_tokens" in body:
             self.limit_name = "max_completion_tokens"
             return True
@@ -158,7 +166,7 @@ class OpenAIBackend:
         found = [
             name
             for name in ("seed", "top_p", "temperature", "logprobs", "top_logprobs", "n")
-            if re.search(rf"\b{name}\b", text) and name in body
+            if names(text, name) and name in body
         ]
         self.dropped.update(found)
         return bool(found)
@@ -222,13 +230,27 @@ class OpenAIBackend:
         status, headers = err.status_code, err.response.headers
         said = self.redact(f"HTTP {status}: {' '.join(str(err.message).split())[:300]}")
         broke = any(word in str(err.code) for word in ("quota", "billing"))
+        if 300 <= status < 400:
+            there = without_query(headers.get("location", "")) or "nowhere"
+            text = f"teacher.base_url={self.settings.base_url}: it redirects to {there}. Give the address of the API"
+            return Trouble("unusable", self.redact(f"{text} itself."), None, status)
         if status in (401, 403, 404) or (status == 429 and broke):
             return Trouble(
                 "unusable", f"teacher.base_url={self.settings.base_url}: {self.hint(status)} ({said}).", None, status
             )
+        if ROOM.search(f"{err.code} {err.message}") and (status != 429 or "too large" in err.message.lower()):
+            return Trouble(
+                "rejected",
+                f"prompt and answer do not fit: lower teacher.max_tokens={self.settings.max_tokens}, or take a model, "
+                f"or serve this one, with a larger context ({said})",
+                None,
+                status,
+            )
         if status == 429 or (status in (503, 529) and "retry-after" in headers):
             return Trouble("limited", said, retry_after(headers, time.time()), status)
-        return Trouble("broken" if status >= 500 or status in (408, 409, 425) else "rejected", said, None, status)
+        several = err.param == "n" or re.search(r"['\"`]n['\"`]", err.message) is not None
+        kind = "broken" if status >= 500 or status in (408, 409, 425) else "rejected"
+        return Trouble(kind, said, None, status, several)
 
     def hint(self, status: int) -> str:
         """Say what to change so that the endpoint can be asked."""
@@ -245,6 +267,17 @@ class OpenAIBackend:
         if self.key != NO_KEY:
             text = text.replace(self.key, "***")
         return KEY_LIKE.sub("***", text) if "-" in text and self.key != NO_KEY else text
+
+
+def names(text: str, parameter: str) -> bool:
+    """Tell whether a text names a parameter; the n of an escaped line's end is none."""
+    return re.search(rf"(?<![\\\w]){parameter}\b", text) is not None
+
+
+def filtered(count: int) -> dict[str, Any]:
+    """Return the body that stands for the refusal of a content filter: so many answers without a text, for nothing."""
+    choice = {"message": {"content": ""}, "text": "", "finish_reason": "content_filter"}
+    return {"choices": [choice] * count, "usage": {"prompt_tokens": 0, "completion_tokens": 0}}
 
 
 def causes_of(err: BaseException) -> list[BaseException]:
@@ -285,6 +318,12 @@ def parsed(content: bytes) -> dict[str, Any]:
     return cast("dict[str, Any]", body)
 
 
+def without_query(address: str) -> str:
+    """Return an address without what may be a secret, or a redirect's own: query, fragment, user."""
+    parts = urlsplit(address)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
 def key_for(settings: Teaching) -> str:
     """Return the key from the environment.
 
@@ -318,5 +357,7 @@ def connect(settings: Teaching, key: str) -> openai.AsyncOpenAI:
         base_url=settings.base_url,
         max_retries=0,
         timeout=openai.Timeout(settings.timeout_s, connect=min(CONNECT_S, settings.timeout_s)),
-        http_client=openai.DefaultAioHttpClient(),  # twice the calls a CPU second; see docs/performance.md
+        # Twice the calls a CPU second, see docs/performance.md. A redirect is told and not followed: it would make a
+        # POST a GET, or take the key elsewhere.
+        http_client=openai.DefaultAioHttpClient(follow_redirects=False),
     )

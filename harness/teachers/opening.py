@@ -14,6 +14,7 @@ from harness.teachers import probe
 from harness.teachers.base import Teacher
 from harness.teachers.calls import Backend
 from harness.teachers.composed import Composed
+from harness.teachers.fallible import Fallible
 from harness.teachers.local import LocalBackend, LocalTeacher
 from harness.teachers.model import ModelTeacher
 from harness.teachers.openai_api import OpenAIBackend
@@ -59,16 +60,16 @@ def open_teacher(settings: Teaching, terms: Terms) -> Teacher:
 def open_one(settings: Teaching, terms: Terms, kind: str = "") -> Teacher:
     """Open one member of a composition, the one that answers a kind (empty: the main one)."""
     if settings.name == "oracle":
-        return Oracle()
+        return Fallible(settings.errs, settings.varies) if settings.errs or settings.varies else Oracle()
     if settings.name == "replay":
         recording, _ = read_run(settings.model)
         original = replayed(settings, kind)
         if original.name == "oracle":
-            return ReplayedOracle(recording)
+            return ReplayedOracle(recording, open_one(original, terms))
         original = replace(original, prompts=settings.prompts or original.prompts)
         inner = backend_of(original, replace(terms, asks=False))
         backend = ReplayBackend(recording, inner.identity)
-        found = recording.payload(probe.step(backend).key(0))
+        found = probe.recorded(recording.payload, backend)
         recording.close()  # opened again by the first answer: who only looks leaves nothing open
         return ModelTeacher(original, prompts_of(original, terms), backend, terms.stops, draws=draws(found))
     backend, prompts = backend_of(settings, terms), prompts_of(settings, terms)
@@ -80,8 +81,8 @@ def open_one(settings: Teaching, terms: Terms, kind: str = "") -> Teacher:
 
 
 def draws(probed: Mapping[str, Any] | None) -> bool:
-    """Tell from a probe's findings whether two draws of a question can differ; they can where nobody has probed."""
-    return probed is None or bool(probed["draws"])
+    """Tell from a probe's findings whether two draws of a question can differ: they can unless it is known better."""
+    return probed is None or probed["draws"] is not False
 
 
 def prompts_of(settings: Teaching, terms: Terms) -> Prompts:

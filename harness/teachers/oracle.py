@@ -21,6 +21,7 @@ from harness.teachers.mutate import mutate, parsed
 from harness.teachers.reading import Line, align, body_of, chain, read, write
 from harness.teachers.requests import (
     BEST_RATING,
+    FAULTS,
     KINDS,
     RUBRIC,
     Answer,
@@ -185,11 +186,12 @@ def corrupt(request: Corrupt, rng: random.Random) -> Answer:
     """Make a correct program faulty: by a wrong step where the fault is logic and the program one of this world."""
     pipeline = pipeline_of(request.problem)
     own = pipeline is not None and same_chain(body_of(request.problem, request.correct), pipeline.steps)
-    if request.fault == "logic" and pipeline is not None and own:
+    fault = rng.choice(FAULTS) if request.fault == "any" else request.fault
+    if fault == "logic" and pipeline is not None and own:
         code = wrong_step(request.problem, request.correct, pipeline, rng)
     else:
         kept = len(request.problem.prompt) if request.correct.startswith(request.problem.prompt) else 0
-        code = mutate(request.correct, request.fault, rng, keep=kept)
+        code = mutate(request.correct, fault, rng, keep=kept)
     if code is None:
         return answered(request, "", reason="no fault possible")
     return answered(request, code, code=code)

@@ -5,7 +5,10 @@ Nothing here sleeps or sends; times are seconds of one monotonic clock that the 
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 MARGIN = 0.98  # of a stated limit that is used: clocks and networks are never exact
@@ -14,6 +17,9 @@ BURST_S = 0.25  # a pause of the sender is caught up with as far as this
 # best second so far.
 CUT, RISE, LEAST = 0.8, 0.25, 0.5
 SHORTEST_S = 0.25  # in which answers can be counted
+EPOCH = 1e9  # a larger number of seconds is no pause but a time of the epoch; a thousand times that, in milliseconds
+UNITS = {"d": 86_400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+PART = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|[dhms])")  # of a duration as Go writes it, and most endpoints do
 
 
 class Meter:
@@ -76,7 +82,7 @@ class Pace:
         self.count += 1
         for name, meter in self.meters.items():
             limit = stated(headers.get(f"x-ratelimit-limit-{name}"))
-            if limit and not self.known[name]:
+            if limit and limit > 0 and not self.known[name]:
                 meter.rate = limit * MARGIN / 60 / self.sharing
                 meter.free_at = max(meter.free_at, now)
                 self.known[name] = True
@@ -87,26 +93,52 @@ class Pace:
 
 
 def stated(text: str | None) -> float | None:
-    """Return a limit that a header states, None for what is no number."""
+    """Return a number that a header states, None for what is no finite number."""
     try:
-        return float(text) if text else None
+        number = float(text) if text else None
     except ValueError:
         return None
+    return number if number is not None and math.isfinite(number) else None
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Return the seconds that a refusal asks to wait, stated in seconds, milliseconds or as a date; None: not stated.
+    """Return the seconds that a refusal asks to wait, None where it does not say.
 
-    `now` is in seconds of the epoch.
+    What `Retry-After` says comes first; then when the limits that are used up are renewed (`x-ratelimit-reset…`, of
+    which there is one for each `x-ratelimit-remaining…`). `now` is in seconds of the epoch; the endpoint's own clock is
+    taken where it tells it, as dates are compared with it.
     """
+    theirs = moment(headers.get("date", ""))
+    now = now if theirs is None else theirs
     milliseconds = stated(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return max(0.0, milliseconds / 1000)
-    text = headers.get("retry-after", "")
-    seconds = stated(text)
+    seconds = wait_of(headers.get("retry-after", ""), now)
     if seconds is not None:
-        return max(0.0, seconds)
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - now) if text else None
-    except (ValueError, TypeError):
-        return None
+        return seconds
+    used_up = [of for of in ("-requests", "-tokens", "") if stated(headers.get(f"x-ratelimit-remaining{of}")) == 0]
+    waits = [wait_of(headers.get(f"x-ratelimit-reset{of}", ""), now) for of in used_up]
+    return max((wait for wait in waits if wait is not None), default=None)
+
+
+def wait_of(text: str, now: float) -> float | None:
+    """Return the seconds from now that a text states: a number, `6m0s`, `12ms`, a time of the epoch or a date."""
+    number = stated(text)
+    if number is None and text and not PART.sub("", text):
+        number = sum(float(count) * UNITS[unit] for count, unit in PART.findall(text))
+    elif number is not None and number > EPOCH:
+        number = (number / 1000 if number > EPOCH * 1000 else number) - now
+    if number is None and (then := moment(text)) is not None:
+        number = then - now
+    return None if number is None else max(0.0, number)
+
+
+def moment(text: str) -> float | None:
+    """Return the seconds of the epoch of a date, in HTTP's form or ISO 8601's; None for what is none."""
+    for read in (parsedate_to_datetime, datetime.fromisoformat):
+        try:
+            date = read(text)
+        except (ValueError, TypeError):
+            continue
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+    return None

@@ -26,7 +26,7 @@ VERSION = re.compile(r"version (\d+)\s*\n")
 FIELDS: dict[RequestKind, tuple[str, ...]] = {
     "solve": ("prompt", "entry_point", "shots", "style"),
     "corrupt": ("prompt", "entry_point", "correct", "fault", "style"),
-    "refine": ("prompt", "entry_point", "attempt", "feedback", "direct", "style"),
+    "refine": ("prompt", "entry_point", "attempt", "feedback", "direct", "explain", "style"),
     "pose": ("like", "mode", "snippet", "style"),
     "judge": ("prompt", "attempt", "style"),
     "rate": ("prompt", "first", "second", "style"),

@@ -39,6 +39,7 @@ class Purse:
         self.wishes: list[Wish] = []
         self.costs: list[tuple[str, float]] = []  # answered, not yet told to the ledger
         self.open: dict[str, Entry] = {}  # answered, not yet in the store
+        self.early: list[Entry] = []  # extra ones, before there was a ledger
         self.writer: asyncio.Task[None] | None = None
 
     def most(self, call: Call, *, first: bool = True) -> float:
@@ -66,7 +67,8 @@ class Purse:
         while self.wishes:
             wishes, self.wishes = self.wishes, []
             try:
-                granted, others = await loop.run_in_executor(None, self.commit, wishes)
+                costs, self.costs = self.costs, []  # here, as calls are answered in this thread
+                granted, others = await loop.run_in_executor(None, self.commit, wishes, costs)
             except BaseException as err:
                 for wish in wishes:
                     if not wish.granted.done():
@@ -88,9 +90,10 @@ class Purse:
         """Return the writer, if it is at work."""
         return [] if self.writer is None or self.writer.done() else [self.writer]
 
-    def commit(self, wishes: Sequence[Wish]) -> tuple[set[str], bool]:
+    def commit(self, wishes: Sequence[Wish], costs: Sequence[tuple[str, float]]) -> tuple[set[str], bool]:
         assert self.ledger is not None
-        self.flush()
+        if costs:
+            self.ledger.answered(costs)
         return self.ledger.reserve(self.who, [wish.rows for wish in wishes], self.cap)
 
     def flush(self) -> None:
@@ -118,9 +121,16 @@ class Purse:
             self.ledger.settle(self.who, [self.open.pop(key) for key in keys if key in self.open])
 
     def extra(self, reply: Reply) -> None:
-        """Count a reply that no request asked for."""
+        """Count a reply that no request asked for; without a ledger, as soon as there is one."""
+        self.early.append(entry_of("", reply))
         if self.ledger is not None:
-            self.ledger.settle(self.who, [entry_of("", reply)])
+            self.write_to(self.ledger)
+
+    def write_to(self, ledger: Ledger) -> None:
+        """Keep this ledger from now on, with what was spent before it was there."""
+        self.ledger = ledger
+        early, self.early = self.early, []
+        ledger.settle(self.who, early)
 
     def given_up(self, calls: Sequence[Call], tries: int) -> None:
         """Take calls out of flight that got no answer."""

@@ -11,6 +11,7 @@ from typing import Any
 from harness.errors import ConfigError, TeacherError, suggest
 from harness.store.database import Store
 from harness.store.keys import Json
+from harness.teachers.base import Teacher
 from harness.teachers.calls import Call, Reply, reply_from_json
 from harness.teachers.oracle import Oracle
 from harness.teachers.requests import KINDS, Answer, Request, request_key
@@ -93,8 +94,9 @@ class ReplayBackend:
 class ReplayedOracle(Oracle):
     """The oracle's answers as a run recorded them."""
 
-    def __init__(self, recording: Recording) -> None:
+    def __init__(self, recording: Recording, original: Teacher) -> None:
         self.recording = recording
+        self.name, self.version = original.name, original.version  # of the steps that it looks up
 
     def payload(self, key: str, request: Request) -> dict[str, Any]:
         """Return the recorded answer of a step, as JSON. Raises TeacherError where there is none."""

@@ -13,7 +13,7 @@ from harness.types import Check, Problem
 RequestKind = Literal["solve", "corrupt", "refine", "pose", "judge", "rate", "tests"]
 KINDS: tuple[RequestKind, ...] = ("solve", "corrupt", "refine", "pose", "judge", "rate", "tests")
 
-Fault = Literal["syntax", "logic", "type", "name", "timeout"]
+Fault = Literal["syntax", "logic", "type", "name", "timeout", "any"]  # any: the teacher chooses
 FAULTS: tuple[Fault, ...] = ("syntax", "logic", "type", "name", "timeout")
 
 Mode = Literal["rarer", "similar", "uniform", "harder", "inspired"]
@@ -62,6 +62,7 @@ class Refine:
     feedback: str  # what running it showed
     direct: str = ""  # the teacher's own program, where it is shown again
     index: int = 0
+    explain: bool = False  # the attempt's mistakes are to be listed in words before the repair
     kind: ClassVar[RequestKind] = "refine"
 
     @property
@@ -184,7 +185,8 @@ def request_key(request: Request) -> dict[str, Json]:
                 "feedback": request.feedback,
                 "direct": request.direct,
             }
-            return {**key, "problem": content_hash(request.problem), **texts}
+            explain: dict[str, Json] = {"explain": True} if request.explain else {}
+            return {**key, "problem": content_hash(request.problem), **texts, **explain}
         case Pose():
             like = None if request.like is None else content_hash(request.like)
             snippet: dict[str, Json] = {"snippet": request.snippet} if request.snippet else {}

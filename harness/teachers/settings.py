@@ -22,6 +22,8 @@ class Teaching:
     """Who answers a recipe's requests. `teacher=NAME` sets `name`; other kinds may go to another one."""
 
     name: str = "oracle"  # oracle | openai | local | replay:RUN, also with a model: openai:MODEL[@URL], local:FOLDER
+    errs: float = 0.0  # oracle: share of its solutions, repairs, faults, new problems and scores that are wrong
+    varies: bool = False  # oracle: solutions drawn at a temperature differ in spelling
     model: str = ""  # openai: its name at the endpoint; local: a folder
     base_url: str = ""  # openai: where the API begins, ending in /v1; empty: the hosted API
     endpoint: str = ""  # a name for the server that stays when its address changes; empty: base_url
@@ -58,7 +60,12 @@ class Teaching:
         """The name in tables and errors: `openai:MODEL`, and who else answers what."""
         whole = f"{self.name}:{self.model}" if self.model and ":" not in self.name else self.name
         others = [f"{kind}={getattr(self, kind)}" for kind in KINDS if getattr(self, kind)]
-        return " ".join([whole, *others])
+        return " ".join([whole, *others, *habits(self.errs, self.varies)])
+
+
+def habits(errs: float, varies: bool) -> list[str]:
+    """Return how the oracle differs from one that never errs nor varies, as names of teachers tell it."""
+    return [*([f"errs={errs}"] if errs else []), *(["varies=true"] if varies else [])]
 
 
 # What changes how fast or how patiently answers come, and no answer: left out of a run's identity.
@@ -81,6 +88,8 @@ def one_teacher(settings: Teaching, kind: str = "") -> Teaching:
     chosen = dataclasses.replace(settings, name=backend, **dict.fromkeys(KINDS, ""))
     if kind and settings.name.partition(":")[0] != backend:
         chosen = dataclasses.replace(chosen, model="", base_url="", endpoint="")
+    if backend != "oracle":
+        chosen = dataclasses.replace(chosen, errs=0.0, varies=False)
     if backend == "openai":
         model, _, url = rest.partition("@")
         chosen = dataclasses.replace(chosen, model=model or chosen.model, base_url=url or chosen.base_url or OPENAI_URL)
@@ -117,6 +126,21 @@ def check_openai(settings: Teaching, key: str) -> None:
         )
 
 
+def habits_that_cannot_be(settings: Teaching) -> list[str]:
+    """Return what is wrong with `errs` and `varies`."""
+    problems: list[str] = []
+    if not 0 <= settings.errs <= 1:
+        problems.append(f"teacher.errs={settings.errs}: expected a share from 0 to 1.")
+    asked = [settings.name, *(getattr(settings, kind) for kind in KINDS)]
+    named = [f"teacher.{word}" for word in habits(settings.errs, settings.varies)]
+    if named and "oracle" not in asked:
+        problems.append(
+            f"{' '.join(named)}: only the embedded teacher errs and varies as told, and nobody is asked but "
+            f"{' and '.join(dict.fromkeys(one for one in asked if one))}. Say teacher=oracle, or leave that out."
+        )
+    return problems
+
+
 def check(settings: Teaching) -> list[str]:
     """Return what is wrong with the values of `teacher.*`, whoever answers."""
     problems: list[str] = []
@@ -126,6 +150,7 @@ def check(settings: Teaching) -> list[str]:
     for name in ("rpm", "tpm", "parse_retries", "again"):
         if not getattr(settings, name) >= 0:
             problems.append(f"teacher.{name}={getattr(settings, name)}: expected 0 or more.")
+    problems += habits_that_cannot_be(settings)
     if not 0 < settings.top_p <= 1:
         problems.append(f"teacher.top_p={settings.top_p}: expected above 0, at most 1.")
     if settings.key_env and not settings.key_env.replace("_", "a").isalnum():

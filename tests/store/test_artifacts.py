@@ -40,6 +40,20 @@ def test_what_a_step_goes_on_from_stays_as_it_was_when_its_artifact_is_adopted(t
     assert list((tmp_path / "scratch").iterdir()) == []
 
 
+def test_who_goes_on_with_work_that_was_adopted_cannot_change_the_artifact(tmp_path):
+    artifacts = Artifacts(tmp_path)
+    (artifacts.work("key") / "mark").mkdir()
+    file = artifacts.work("key") / "mark" / "model.bin"
+    file.write_text("weights")
+    name = artifacts.adopt_from(file.parent)
+    assert file.stat().st_nlink == 2  # a checkpoint is not copied
+    artifacts.work("key")
+    assert file.read_text() == "weights"
+    file.write_text("other")
+    assert (artifacts.path(name) / "model.bin").read_text() == "weights"
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
 def test_work_of_a_recorded_step_is_swept_and_that_of_an_open_one_kept(tmp_path):
     artifacts = Artifacts(tmp_path)
     done, going = artifacts.work("done"), artifacts.work("going")

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from harness.store.database import Store
 from harness.store.exchange import merge, pack, unpacked
-from harness.store.ledger import FORMER, Account, Entry, Ledger
+from harness.store.ledger import FORMER, Bill, Entry, Ledger
 from harness.terminal import asking, texts
 
 WHO = ("run", "cell", "teacher")
@@ -25,8 +25,8 @@ def spend(store: Store, *keys: str, usd: float = 0.25, priced: bool = True) -> N
     ledger.settle(WHO, [Entry(key, 2, 10, 4, 5, usd, priced=priced) for key in keys])
 
 
-def account(store: Store) -> Account:
-    [found] = Ledger(store).accounts("run")
+def bill(store: Store) -> Bill:
+    [found] = Ledger(store).bills("run")
     return found
 
 
@@ -37,11 +37,11 @@ def test_joined_stores_know_what_either_spent_and_count_nothing_twice(tmp_path: 
         assert merge(one, two).accounts == 1
         for source in (one, two, one, two):  # two brings what it took from one as well
             merge(source, whole)
-        assert account(whole) == Account(*WHO, 3, 6, 0, 30, 12, 15, 0.75)
+        assert bill(whole) == Bill(*WHO, 3, 6, 0, 30, 12, 15, 0.75)
         spend(one, "d")
         merge(one, whole)
         merge(whole, one)
-        assert account(whole) == account(one) == Account(*WHO, 4, 8, 0, 40, 16, 20, 1.0)
+        assert bill(whole) == bill(one) == Bill(*WHO, 4, 8, 0, 40, 16, 20, 1.0)
 
 
 def test_a_packed_store_brings_its_account_along_and_the_cap_counts_it(tmp_path: Path) -> None:
@@ -50,15 +50,15 @@ def test_a_packed_store_brings_its_account_along_and_the_cap_counts_it(tmp_path:
         pack(one, tmp_path / "one.tar.gz")
     with Store(tmp_path / "new") as new, unpacked(tmp_path / "one.tar.gz") as source:
         assert "1 accounts" in texts.moved(merge(source, new))
-        assert account(new).usd == 0.5
+        assert bill(new).usd == 0.5
         granted, others = Ledger(new).reserve(WHO, [[("c", 0.6)]], 1.0)
         assert (granted, others) == (set(), False)
 
 
-def test_a_store_without_a_ledger_is_joined_as_before(tmp_path: Path) -> None:
+def test_stores_in_which_nothing_was_spent_are_joined_without_an_account(tmp_path: Path) -> None:
     with Store(tmp_path / "one") as one, Store(tmp_path / "two") as two:
         assert merge(one, two).accounts == 0
-        assert not sa.inspect(two.database.reader).has_table("teacher_spending")
+        assert Ledger(two).bills() == []
 
 
 def test_sums_that_an_earlier_version_kept_are_taken_over_once(place: tuple[str, ...]) -> None:
@@ -70,12 +70,12 @@ def test_sums_that_an_earlier_version_kept_are_taken_over_once(place: tuple[str,
         kept = sa.text(f"INSERT INTO {FORMER} VALUES ('run', 'cell', 'teacher', 3, 4, 1, 50, 6, 7, 0.5, 0.1)")
         with store.database.writer.begin() as db:
             db.execute(kept)
-        expected = Account(*WHO, 3, 4, 1, 50, 6, 7, 0.5, 0.1)
-        assert account(store) == account(store) == expected
+        expected = Bill(*WHO, 3, 4, 1, 50, 6, 7, 0.5, 0.1)
+        assert bill(store) == bill(store) == expected
         assert Ledger(store).total("run") == pytest.approx(0.6)
         with store.database.writer.begin() as db:
             db.execute(kept)  # by a process of the earlier version that was at work all the time
-        assert account(store) == Account(*WHO, 6, 8, 2, 100, 12, 14, 1.0, 0.2)
+        assert bill(store) == Bill(*WHO, 6, 8, 2, 100, 12, 14, 1.0, 0.2)
 
 
 def test_calls_that_go_together_are_allowed_together_or_not_at_all(place: tuple[str, ...]) -> None:
@@ -86,21 +86,21 @@ def test_calls_that_go_together_are_allowed_together_or_not_at_all(place: tuple[
         assert ledger.total("run") == pytest.approx(1.0)
 
 
-def test_a_run_whose_folder_was_renamed_has_its_account(tmp_path: Path) -> None:
+def test_a_run_whose_folder_was_renamed_has_its_bill(tmp_path: Path) -> None:
     with Store(tmp_path / "store") as store:
         spend(store, "a")
     (tmp_path / "renamed").mkdir()
     facts = {"store": str(tmp_path / "store"), "artifacts": "", "name": WHO[0]}
     (tmp_path / "renamed" / "run.json").write_text(json.dumps(facts))
-    [found] = asking.accounts_of(tmp_path / "renamed")
+    [found] = asking.bills_of(tmp_path / "renamed")
     assert found.calls == 1
 
 
 def test_an_unknown_price_is_told_and_is_no_zero(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         spend(store, "a", usd=0.0, priced=False)
-        lines = list(asking.ledger(Ledger(store).accounts("run")))
+        lines = list(asking.ledger(Ledger(store).bills("run")))
         assert lines[1].split()[-1] == lines[3].split()[-1] == "unpriced"
         assert "1 calls at no known price" in lines[-1]
         spend(store, "b")
-        assert list(asking.ledger(Ledger(store).accounts("run")))[1].endswith("≥0.2500")
+        assert list(asking.ledger(Ledger(store).bills("run")))[1].endswith("≥0.2500")

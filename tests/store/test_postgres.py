@@ -11,7 +11,7 @@ from harness.errors import ConfigError, StoreError
 from harness.store.database import Store
 from harness.store.ledger import Entry, Ledger
 from harness.store.steps import Step, run
-from harness.terminal.asking import accounts_of
+from harness.terminal.asking import bills_of
 
 STEP = Step("verdicts", 1, None)
 
@@ -37,7 +37,7 @@ def test_a_runs_accounts_are_read_from_a_server(artifacts, database, tmp_path):
     (tmp_path / "run.json").write_text(json.dumps(facts))
     with Store(database, str(tmp_path / "kept")) as store:
         Ledger(store).settle((tmp_path.name, "cell", "teacher"), [Entry("", 1, 10, 0, 5, 0.25)])
-    [account] = accounts_of(tmp_path)
+    [account] = bills_of(tmp_path)
     assert (account.calls, account.usd) == (1, 0.25)
 
 

@@ -30,6 +30,10 @@ RELEASED = {
         f"INSERT INTO steps VALUES ('{STEP.key('old')}', 'answers', '{PAYLOAD}', '{text_digest(PAYLOAD)}', 0.5, 1.0)",
     ),
 }
+RELEASED[2] = (
+    *(one.replace("'schema', '1'", "'schema', '2'") for one in RELEASED[1]),
+    "CREATE INDEX steps_kind ON steps (kind)",
+)
 
 
 @pytest.fixture(params=sorted(RELEASED))
@@ -57,7 +61,7 @@ def described(store: Store) -> dict[str, object]:
                 sorted((one["name"], str(one["type"])) for one in look.get_columns(table)),
                 sorted(one["name"] or "" for one in look.get_indexes(table)),
             )
-            for table in ("meta", "steps", "claims")
+            for table in ("meta", "steps", "claims", "calls_in_flight", "teacher_spending")
         }
 
 

@@ -153,12 +153,24 @@ def test_the_journal_tells_what_ran_and_what_was_found(opened, tmp_path):
             store.journal = Journal(path, "cell")
             run(store, STEP, texts, lambda todo, texts=texts: ((index, {"text": texts[index]}) for index in todo))
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    assert [(line["ran"], line.get("key"), line.get("count")) for line in lines] == [
-        (True, STEP.key("a")[:12], None),
-        (False, None, 1),
-        (True, STEP.key("b")[:12], None),
+    assert [line["key"] if "key" in line else (line["items"], line["cached"], line["made"]) for line in lines] == [
+        STEP.key("a")[:12],
+        (1, 0, 1),
+        STEP.key("b")[:12],
+        (2, 1, 1),
     ]
     assert {line["cell"] for line in lines} == {"cell"} and {line["kind"] for line in lines} == {STEP.kind}
+    assert [line["ran"] if "key" in line else line["call"] for line in lines] == [True] * 4
+
+
+def test_a_call_is_told_to_who_follows_the_cell(opened, tmp_path):
+    told = []
+    with opened() as store:
+        store.journal = Journal(tmp_path / "no such folder" / "steps.jsonl", "cell", told.append)
+        run(store, STEP, ["a", "a"], lambda todo: ((index, {}) for index in todo))
+    [call] = told
+    assert (call["kind"], call["items"], call["cached"], call["made"]) == (STEP.kind, 1, 0, 1)
+    assert call["seconds"] > 0 and call["began"] > 1e9
 
 
 def test_a_journal_that_cannot_be_written_stops_nothing(opened, tmp_path):

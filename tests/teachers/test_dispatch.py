@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -142,6 +142,42 @@ def test_a_server_that_answers_every_call_with_an_error_is_an_outage() -> None:
         send(OpenAIBackend(settings(server, patience_s=0.5, tries=2), Purse(None)), calls(10))
 
 
+def test_calls_go_on_while_their_replies_are_committed() -> None:
+    with Server(Behaviour(latency_s=0.3)) as server:
+        asked, backend = calls(24), OpenAIBackend(settings(server, concurrency=8, timeout_s=1.0), Purse(None))
+        found: dict[int, Reply] = {}
+        for place, reply in backend.send(asked):
+            found[place] = reply
+            if len(found) == 1:
+                time.sleep(1.5)  # as a store does whose lock another process holds
+                assert 8 < server.served <= 8 + 16  # not more ahead than there are calls at a time
+        backend.close()
+        assert right(asked, found)
+        assert set(server.keys.values()) == {1}  # none ran out of time meanwhile, to be paid twice
+
+
+def test_replies_that_nobody_takes_any_more_end_the_calls() -> None:
+    with Server(Behaviour(latency_s=0.05)) as server:
+        backend = OpenAIBackend(settings(server, concurrency=4), Purse(None))
+        replies = backend.send(calls(100))
+        assert isinstance(replies, Generator)
+        next(replies)
+        replies.close()
+        asked = sum(server.asked.values())
+        time.sleep(0.2)
+        assert sum(server.asked.values()) == asked < 20
+        backend.close()
+
+
+@pytest.mark.parametrize("behaviour", [Behaviour(context=5), Behaviour(always="too-large")], ids=["model", "account"])
+def test_a_call_that_is_too_large_is_quarantined_at_once_and_says_what_to_change(behaviour: Behaviour) -> None:
+    with Server(behaviour) as server:
+        found = send(OpenAIBackend(settings(server), Purse(None)), calls(2))
+        assert {reply.finish for reply in found.values()} == {"quarantined"}
+        assert all("lower teacher.max_tokens=1024, or take a model" in reply.reason for reply in found.values())
+        assert set(server.keys.values()) <= {1}
+
+
 def test_many_rejected_calls_stop_the_run_and_none_is_recorded() -> None:
     with Server(Behaviour(context=5)) as server:
         found: list[int] = []
@@ -249,13 +285,13 @@ def test_the_ledger_counts_what_the_store_has_and_loses_what_a_dead_process_left
         backend = OpenAIBackend(settings(server), Purse(DEAR, ledger, WHO))
         found = send(backend, calls(10))
         backend.committed([f"question-{place}" for place in range(6)])
-        [account] = ledger.accounts("run")
+        [account] = ledger.bills("run")
         assert (account.calls, account.lost) == (6, 0)
         assert account.usd == pytest.approx(sum(found[place].usd for place in range(6)))
         assert account.tries == sum(found[place].tries for place in range(6))
         dead.close()
         ledger = Ledger(store)
-        [account] = ledger.accounts("run")
+        [account] = ledger.bills("run")
         assert (account.calls, account.lost) == (6, 4)
         assert account.lost_usd == pytest.approx(sum(found[place].usd for place in range(6, 10)))
         assert ledger.total("run") == pytest.approx(sum(reply.usd for reply in found.values()))
@@ -317,7 +353,7 @@ def test_draws_of_one_question_go_together_and_pay_its_prompt_once(store: Store)
         assert [found[place].tokens_in > 0 for place in range(6)] == [True, False, False, False, True, False]
         assert [found[place].tries for place in range(7)] == [1, 0, 0, 0, 1, 0, 1]
         assert len(server.keys) == 3  # an idempotency key for each request
-        [account] = ledger.accounts("run")
+        [account] = ledger.bills("run")
         said = [server.answer(one["messages"][-1]["content"], one, True) for one in server.bodies]
         usage = [json.loads(one)["usage"] for one in said]
         assert (account.calls, account.tries) == (7, 3)
@@ -347,9 +383,36 @@ def test_where_several_answers_are_not_given_the_missing_ones_are_asked_singly(
         assert right(asked, found)
         assert not any(reply.without for reply in found.values())
         assert server.served == requests
-        [account] = ledger.accounts("run")
+        [account] = ledger.bills("run")
         assert account.calls == 6
         assert ledger.total("run") == pytest.approx(sum(reply.usd for reply in found.values()))
+
+
+def test_what_one_question_is_refused_for_leaves_draws_of_others_together() -> None:
+    with Server(Behaviour(context=12)) as server:
+        asked = [*draws(4, "a question that is too long"), *draws(4, "short"), *draws(4, "small")]
+        found = send(OpenAIBackend(settings(server, several=4, concurrency=1), Purse(None)), asked)
+        assert [found[place].finish for place in range(4)] == ["quarantined"] * 4
+        assert right(asked[4:], {place - 4: reply for place, reply in found.items() if place >= 4})
+        assert [body.get("n", 1) for body in server.bodies] == [4, 4]
+
+
+def test_an_endpoint_that_answers_alone_what_it_refuses_together_is_asked_one_by_one_from_then_on() -> None:
+    with Server(Behaviour(alone=True)) as server:
+        asked = [*draws(4, "first"), *draws(4, "second"), *draws(4, "third")]
+        backend = OpenAIBackend(settings(server, several=4, concurrency=1), Purse(None))
+        assert right(asked, dict(backend.send(asked)))
+        assert backend.opened().single
+        backend.close()
+
+
+def test_draws_that_a_content_filter_refuses_are_told_as_such_and_not_asked_again() -> None:
+    with Server(Behaviour(filtered="nasty")) as server:
+        asked = [*draws(4, "nasty"), *draws(4, "nice")]
+        found = send(OpenAIBackend(settings(server, several=4, concurrency=1), Purse(None)), asked)
+        assert [found[place].finish for place in range(8)] == ["filtered"] * 4 + ["stop"] * 4
+        assert sum(reply.usd for reply in found.values()) == 0
+        assert [body.get("n", 1) for body in server.bodies] == [4]
 
 
 def test_a_cap_that_has_no_room_for_several_draws_has_it_for_fewer(store: Store) -> None:

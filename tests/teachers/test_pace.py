@@ -64,7 +64,47 @@ def test_refusals_without_a_known_limit_slow_down_and_answers_speed_up_again() -
         ({"retry-after": "Thu, 01 Jan 1970 00:01:00 GMT"}, 50.0),
         ({"retry-after": "Thu, 01 Jan 1970 00:00:01 GMT"}, 0.0),
         ({"retry-after": "soon"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "1.5s"}, 1.5),
+        ({"retry-after": "1970-01-01T00:01:00Z"}, 50.0),
+        ({"retry-after": "1970-01-01T00:01:00+00:01"}, 0.0),
+        ({"date": "Thu, 01 Jan 1970 00:00:55 GMT", "retry-after": "Thu, 01 Jan 1970 00:01:00 GMT"}, 5.0),
     ],
 )
 def test_retry_after_is_read_in_all_its_forms(headers: dict[str, str], seconds: float | None) -> None:
     assert retry_after(headers, 10.0) == seconds
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("1s", 1.0),
+        ("6m0s", 360.0),
+        ("12ms", 0.012),
+        ("7.66s", 7.66),
+        ("1h2m3.5s", 3723.5),
+        ("120µs", 0.00012),
+        ("1d1h", 90_000.0),
+        ("30", 30.0),
+        ("1800000020", 20.0),
+        ("1800000020500", 20.5),
+        ("2027-01-15T08:00:20Z", 20.0),
+        ("Fri, 15 Jan 2027 08:00:20 GMT", 20.0),
+        ("in a while", None),
+        ("", None),
+    ],
+)
+@pytest.mark.parametrize("of", ["-requests", "-tokens", ""])
+def test_the_renewal_of_a_limit_that_is_used_up_is_read_in_all_its_forms(
+    said: str, seconds: float | None, of: str
+) -> None:
+    headers = {f"x-ratelimit-remaining{of}": "0", f"x-ratelimit-reset{of}": said}
+    assert retry_after(headers, 1.8e9) == (None if seconds is None else pytest.approx(seconds))
+
+
+def test_of_several_limits_those_that_are_used_up_say_how_long_to_wait() -> None:
+    left = {"x-ratelimit-remaining-requests": "12", "x-ratelimit-reset-requests": "6h"}
+    used = {"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "4s"}
+    assert retry_after(left, 0.0) is None
+    assert retry_after(left | used, 0.0) == 4.0
+    assert retry_after(left | used | {"retry-after": "2"}, 0.0) == 2.0

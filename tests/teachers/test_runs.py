@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -70,7 +71,7 @@ def test_after_a_kill_only_what_was_in_flight_is_asked_again_and_counted_as_lost
             first.send_signal(signal.SIGKILL)
         with Store(place) as store:
             kept = store.count()["answers"]
-            lost = Ledger(store).accounts("run")[0].lost
+            lost = Ledger(store).bills("run")[0].lost
         assert 0 < kept < count
         assert finished(asker(place, server, count)) == [str(count)]
         assert len(server.keys) == count
@@ -78,7 +79,7 @@ def test_after_a_kill_only_what_was_in_flight_is_asked_again_and_counted_as_lost
         assert max(server.keys.values()) <= 2
         assert again <= lost <= count - kept  # nothing that reached the store was asked again
         with Store(place) as store:
-            [account] = Ledger(store).accounts("run")
+            [account] = Ledger(store).bills("run")
         assert account.calls + account.lost >= count
         asked = sum(server.keys.values())
         assert finished(asker(place, server, count)) == [str(count)]
@@ -121,7 +122,7 @@ def test_a_comparison_with_a_served_teacher_from_end_to_end(tmp_path: Path) -> N
         table = run("ledger", str(only_run(tmp_path)), folder=tmp_path)
         assert "standard_kd seed=0" in table
         with Store(tmp_path / "runs" / "store") as store:
-            accounts = Ledger(store).accounts(only_run(tmp_path).name)  # of a run that has no name of its own
+            accounts = Ledger(store).bills(only_run(tmp_path).name)  # of a run that has no name of its own
         assert sum(one.tries for one in accounts) == asked
         assert sum(one.calls for one in accounts) == asked + 1  # the probe asks for two answers in one request
         assert sum(one.usd for one in accounts) > 0
@@ -195,14 +196,50 @@ def test_a_teacher_that_cannot_be_asked_is_told_at_once(
         (Behaviour(plain="<html>welcome</html>"), "does not speak OpenAI's protocol; it says '<html>welcome"),
         (Behaviour(context=400), "the model holds 400 tokens"),
         (Behaviour(plain='{"answer": 42}'), "in another form than OpenAI's protocol"),
+        (Behaviour(plain='{"data": 5}'), "in another form than OpenAI's protocol"),
+        (Behaviour(plain='["models"]'), "no JSON object (found a list"),
+        (Behaviour(models_route=False, always="404"), "no model stub there, or no such API"),
+        (Behaviour(redirect="https://login.example"), "it redirects to https://login.example/v1/models. Give"),
     ],
 )
-def test_a_server_that_will_not_do_is_told_at_once(
+def test_a_server_that_will_not_do_is_told_at_once_and_leaves_no_file(
     behaviour: Behaviour, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with Server(behaviour) as server:
-        assert said in told([f"teacher=openai:stub@{server.url}", "budget.allow_unpriced=true"])
+        out = told([f"teacher=openai:stub@{server.url}", "budget.allow_unpriced=true"])
+        assert said in out, out
+        assert server.served == 0
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("path", ["", "/api"])  # /v1 left out; Ollama's own protocol instead of OpenAI's
+def test_an_address_beside_the_api_is_told_with_the_right_one(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with Server(Behaviour(root="/v1")) as server:
+        wrong = server.url.removesuffix("/v1") + path
+        out = told([f"teacher=openai:stub@{wrong}", "budget.allow_unpriced=true"])
+        assert f"One begins at {server.url}: give that address" in out
+
+
+def test_prompts_that_the_model_has_no_room_for_are_told_before_anything_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    problems = tmp_path / "problems.jsonl"
+    rest = {"entry_point": "f", "canonical_solution": "    return x\n", "test": "def check(c):\n    assert c(1) == 1\n"}
+    long = "a long story " * 700
+    lines = [{"task_id": f"p/{i}", "prompt": f'def f(x):\n    """{long}{i}"""\n', **rest} for i in range(20)]
+    problems.write_text("".join(json.dumps(one) + "\n" for one in lines))
+    with Server(Behaviour(context=1200)) as server:
+        teacher = [f"teacher=openai:stub@{server.url}", "budget.allow_unpriced=true", "teacher.max_tokens=400"]
+        command = resolve(["recipe=seqkd", *TINY, *teacher, f"problems={problems}"])
+        with pytest.raises(ConfigError, match=r"20 of 20 prompts do not fit into the 1200 tokens .* 400 of them kept"):
+            asking.look(command)
+        assert server.served == 0
+    assert [one.name for one in tmp_path.iterdir()] == ["problems.jsonl"]
 
 
 def test_a_probe_tells_what_a_server_ignores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,5 +77,5 @@ def probe(options: argparse.Namespace, show: Show) -> int:
 def ledger(options: argparse.Namespace, show: Show) -> int:
     from harness.terminal import asking
 
-    show(asking.ledger(asking.accounts_of(options.folder)))
+    show(asking.ledger(asking.bills_of(options.folder)))
     return OK
