@@ -1,6 +1,6 @@
 """Harms a comparison in many ways and tells whether anything was lost or left behind.
 
-    python bench/faults.py [--harms kill,term,twice,clock,disk,readonly] [--kills 50] [--small] [--quick] [--json]
+    python bench/faults.py [--harms kill,term,twice,clock,disk,readonly] [--kills 50] [--minutes M] [--small]
 
 A comparison of three recipes and two seeds runs once undisturbed. Then new ones, from the beginning, are harmed:
 
@@ -13,7 +13,8 @@ A comparison of three recipes and two seeds runs once undisturbed. Then new ones
 
 When the command has ended it is started again; at last it runs to its end. Its rows must be those of the undisturbed
 run, every record whole, and nothing may be left: no process, no temporary folder, no draft, no claim. `--small` is one
-recipe with one seed. Linux only: it adopts what a dead driver leaves, so that an orphan is seen.
+recipe with one seed; after `--minutes` no further harm is done, and what was seen until then is told; `--quick` is few
+harms, `--json` one object. Linux only: it adopts what a dead driver leaves, so that an orphan is seen.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from __future__ import annotations
 import argparse
 import ctypes
 import json
+import math
 import os
 import random
 import shutil
@@ -301,12 +303,12 @@ def removed(folder: Path) -> None:
     shutil.rmtree(folder)
 
 
-def harmed(name: str, times: int, trial: Trial, expected: bytes) -> tuple[bool, list[str]]:
+def harmed(name: str, times: int, trial: Trial, expected: bytes, until: float) -> tuple[bool, list[str]]:
     """Harm new comparisons in one way, so many times, each then finished; tell whether rows stayed and what is left."""
     equal, left, done = True, list[str](), 0
-    while done < times:
+    while done < times and time.monotonic() < until:
         over = False
-        while not over and done < times:
+        while not over and done < times and time.monotonic() < until:
             over = HARMS[name](trial)
             done += 1
             print(f"\r{name}: {done} of {times} ", end="", file=sys.stderr, flush=True)
@@ -323,6 +325,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=50, help="of the harm `kill`")
     parser.add_argument("--times", type=int, default=3, help="of each other harm")
     parser.add_argument("--seed", type=int, default=0, help="of the instants and of the victims")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="after which no further harm is done")
     parser.add_argument("--small", action="store_true", help="one recipe with one seed")
     parser.add_argument("--quick", action="store_true", help="five kills, each other harm once")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -338,7 +341,7 @@ def main() -> None:
     elif unable := [name for name in names if name in ("disk", "readonly")]:
         parser.error(f"--harms {','.join(unable)}: needs root, for a file system of its own.")
     rng, words = random.Random(options.seed), (*RUN, *(SMALL if options.small else WHOLE))
-    rows_equal, left = True, list[str]()
+    rows_equal, left, until = True, list[str](), time.monotonic() + 60 * options.minutes
     with tempfile.TemporaryDirectory(prefix="faults-") as name:
         whole = Trial(Path(name) / "whole", words, rng, 0.0)
         whole_s = whole.finish()
@@ -347,7 +350,7 @@ def main() -> None:
         for harm in names:
             kills = 5 if options.quick else options.kills
             times = kills if harm == "kill" else 1 if options.quick else options.times
-            equal, rest = harmed(harm, times, trial, expected)
+            equal, rest = harmed(harm, times, trial, expected, until)
             rows_equal, left = rows_equal and equal, left + rest
     found = {
         **dict(sorted(trial.seen.items())),

@@ -6,8 +6,10 @@ Either is an embedded one, made on first use, or a folder or hub id of one's own
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.errors import ConfigError, DataError, suggest
 from harness.settings.config import Run
@@ -17,9 +19,16 @@ from harness.store.faults import told
 from harness.store.keys import Json
 from harness.store.steps import Payload, Step
 from harness.store.versions import libraries
-from harness.students.checkpoint import demand_student, layer_names, read_tokenizer
-from harness.students.tokens import demand_whole_texts
+from harness.students.checkpoint import (
+    configured_positions,
+    demand_student,
+    linear_layers,
+    outline,
+    read_tokenizer,
+)
+from harness.students.tokens import demand_known_tokens, demand_whole_texts, encode_prompts
 from harness.teachers.base import Teacher
+from harness.training.lora import ALL_LINEAR
 from harness.training.objective import Objective
 from harness.training.schedule import Schedule
 from harness.training.whitebox import demand_same_tokens
@@ -29,6 +38,9 @@ from harness.world.student import SIZES, corpus, create, teacher_corpus
 from harness.world.tinypy import TINYPY_VERSION
 from harness.world.tinypy_student import SCRATCH
 from harness.world.tinypy_student import create as create_of_characters
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 BATCH, LEARNING_RATE, WARMUP = 16, 6e-3, 20  # measured best of a handful for 0.3M parameters
 EMBEDDED = "embedded"  # the word for the embedded teacher with logits
@@ -72,7 +84,8 @@ def logits_teacher(engine: StepEngine, run: Run, teacher: Teacher) -> Student:
 def logits_source(run: Run, teacher: Teacher) -> str:
     """Return which model's distributions can be read: `embedded`, or a folder or hub id; ConfigError where none can."""
     own = str(getattr(teacher, "logits", ""))  # a teacher that has them names its model
-    source = run.logits or own or (EMBEDDED if run.student in SIZES and run.teacher.label == "oracle" else "")
+    embedded_world = run.student in SIZES and run.teacher.name == "oracle" and not run.teacher.solve
+    source = run.logits or own or (EMBEDDED if embedded_world else "")
     if not source:
         raise ConfigError(
             f"teacher={run.teacher.label}: it gives texts only, and this recipe learns from a teacher's distributions. "
@@ -84,17 +97,55 @@ def logits_source(run: Run, teacher: Teacher) -> str:
 def check_student(run: Run) -> None:
     """Raise UsageError for a student of one's own that could not be trained: its tokenizer, its layers for adapters."""
     folder = student_folder(run)
+    if folder is not None:
+        model = whole_model(f"student={run.student}", folder)
+        demand_whole_texts(f"student={run.student}", read_tokenizer(folder))
+        demand_targets(run, model)
+    elif named_targets(run):
+        with tempfile.TemporaryDirectory() as scratch:  # its layers are its family's, whatever it will have learned
+            write_blank_student(run.student, Path(scratch), seed=0)
+            demand_targets(run, outline(Path(scratch)))
+
+
+def whole_model(name: str, folder: Path) -> PreTrainedModel:
+    """Return the model in a folder, its weights' values apart; UsageError unless it has all of them and its tokens."""
+    model = outline(folder)
+    demand_known_tokens(name, read_tokenizer(folder), int(model.config.get_text_config().vocab_size))
+    return model
+
+
+def demand_room(run: Run, prompts: Sequence[str]) -> None:
+    """Raise ConfigError where most training problems leave a student of one's own no room for an answer."""
+    folder = student_folder(run)
     if folder is None:
         return
-    demand_whole_texts(f"student={run.student}", read_tokenizer(folder))
-    named = [one for one in run.train.lora.targets if one != "all-linear"] if run.train.lora.rank else []
-    layers = layer_names(folder) if named else set[str]()
-    for target in named:
+    rooms = {"train.max_tokens": run.train.max_tokens, f"student={run.student}": configured_positions(folder)}
+    limit = min(rooms, key=lambda name: rooms[name])
+    lengths = [len(ids) for ids in encode_prompts(read_tokenizer(folder), prompts)]
+    long = [length for length in lengths if length >= rooms[limit]]
+    if 2 * len(long) > len(lengths):
+        raise ConfigError(
+            f"{limit}: it holds {rooms[limit]} tokens, and {len(long)} of {len(lengths)} prompts of "
+            f"problems={run.problems} have as many or more (up to {max(long)}). Take a student of more, shorter "
+            "problems, or a higher train.max_tokens."
+        )
+
+
+def named_targets(run: Run) -> tuple[str, ...]:
+    """Return the layers that are to get an adapter, where they are named one by one."""
+    targets = run.train.lora.targets if run.train.lora.rank else (ALL_LINEAR,)
+    return () if targets == (ALL_LINEAR,) else targets
+
+
+def demand_targets(run: Run, model: PreTrainedModel) -> None:
+    """Raise ConfigError unless every layer that is to get an adapter is one of the student's."""
+    layers = linear_layers(model)
+    for target in named_targets(run):
         if not any(f".{layer}".endswith(f".{target}") for layer in layers):
             near = suggest(target, {layer.rpartition(".")[2] for layer in layers})
             raise ConfigError(
-                f"train.lora.targets={','.join(named)}: student={run.student} has no layer {target}{near}. Name linear "
-                "layers of it, or say all-linear."
+                f"train.lora.targets={','.join(named_targets(run))}: student={run.student} has no layer {target}{near}."
+                f" Name linear layers of it, or say {ALL_LINEAR} alone."
             )
 
 
@@ -104,6 +155,8 @@ def check_logits(run: Run, teacher: Teacher) -> None:
     folders = [student_folder(run), None if source == EMBEDDED else model_folder("logits", source)]
     if folders == [None, None] and run.student not in SCRATCH:
         return
+    if folders[1] is not None:
+        whole_model(f"logits={source}", folders[1])
     from harness.world import student, tinypy_student
 
     words = (tinypy_student if run.student in SCRATCH else student).tokenizer, student.tokenizer
@@ -127,13 +180,18 @@ def known(engine: StepEngine, name: str, folder: Path) -> Student:
     return student
 
 
+def write_blank_student(size: str, folder: Path, seed: int) -> None:
+    """Write an embedded student with random weights."""
+    (create_of_characters if size in SCRATCH else create)(size, folder, seed=seed)
+
+
 def blank(engine: StepEngine, size: str, seed: int) -> Student:
     """Create a tiny model with random weights, a recorded step."""
 
     def made(todo: list[int]) -> Iterator[tuple[int, Payload]]:
         scratch = engine.store.artifacts.scratch(engine.store.owner.name)
         with told(engine.store.artifacts.root):  # a disk may be full
-            (create_of_characters if size in SCRATCH else create)(size, scratch, seed=seed)
+            write_blank_student(size, scratch, seed)
         yield todo[0], {"marks": [{"weights": engine.store.artifacts.adopt(scratch)}]}
 
     world = TINYPY_VERSION if size in SCRATCH else WORLD_VERSION  # of the world whose tokens it reads

@@ -12,10 +12,13 @@ import signal
 import sys
 import threading
 import traceback
+from dataclasses import replace
+from functools import partial
 from types import FrameType
 from typing import Any
 
-from harness.comparison.compare import run_cell
+from harness.comparison.compare import Elsewhere, run_cell
+from harness.comparison.evaluation import Emit
 from harness.errors import HarnessError, UsageError
 from harness.settings.resolve import resolve
 
@@ -42,7 +45,8 @@ def main() -> int:
         events.write(json.dumps(event) + "\n")
 
     try:
-        run_cell(resolve(message["words"]), message["cell"], message["level"], emit, message["sharing"])
+        command, elsewhere = resolve(message["words"]), elsewhere_of(message, emit)
+        run_cell(command, message["cell"], message["level"], emit, message["sharing"], elsewhere)
     except KeyboardInterrupt:
         return 130
     except HarnessError as err:
@@ -53,6 +57,23 @@ def main() -> int:
         emit({"event": "error", "text": traceback.format_exc(), "usage": False})
         return 1
     return 0
+
+
+def elsewhere_of(message: dict[str, Any], emit: Emit) -> Elsewhere:
+    """Return what the executor has for the cells of this command together: judges, a pace."""
+    found = Elsewhere()
+    if "judges" in message:
+        from harness.executors.judges import Judges
+
+        def jail() -> Judges:
+            return Judges(message["judges"], message["level"], lambda text: emit({"event": "note", "text": text}))
+
+        found = replace(found, jail=jail)
+    if "pacer" in message:
+        from harness.executors import pacing
+
+        found = replace(found, share_pace=partial(pacing.share, message["pacer"]))
+    return found
 
 
 def stop(number: int, frame: FrameType | None) -> None:

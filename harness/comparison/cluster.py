@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -17,9 +19,11 @@ from harness import __version__
 from harness.errors import ConfigError, HarnessError
 from harness.executors import local
 from harness.executors.local import Events, Job
-from harness.sandbox import Sandbox, selftest
+from harness.sandbox import LEVELS, Level, Sandbox, selftest
 from harness.settings.config import OnRay, OnSlurm, Run
+from harness.steps.engine import limits_of
 from harness.store.database import is_url
+from harness.teachers.requests import KINDS
 
 DECIDE_NUMBERS = ("torch", "transformers", "tokenizers", "numpy")  # whose versions are part of a step's key
 Execute = Callable[[Sequence[Job], int, Mapping[str, str | None]], Events]
@@ -43,11 +47,14 @@ def check(run: Run) -> None:
         variables_of(run)
         ray.connect(run.ray.address)
         cpus, gpus = needs_of(run)
-        if not ray.fits(cpus, gpus):
+        up = ray.nodes_up()
+        if not any(ray.takes(node, cpus, gpus) for node in up):
             raise ConfigError(
                 f"ray.address={run.ray.address}: a cell takes {cpus} cores and {gpus} GPUs, and no node that is up has "
                 "as many. Lower threads or train.processes, or start such a node."
             )
+        if run.ray.judges:
+            judges_at(run, [ray.name_of(node) for node in up])
         check_nodes(run, look(), ray.everywhere(look))
 
 
@@ -69,13 +76,17 @@ def look() -> dict[str, Any]:
     found = {"host": platform.node(), "harness": __version__, "Python": ".".join(platform.python_version_tuple()[:2])}
     for name in DECIDE_NUMBERS:
         found[name] = ".".join(metadata.version(name).split(".")[:2])
-    with Sandbox(workers=1) as sandbox:
-        try:
-            selftest(sandbox)
-            found["sandbox"] = sandbox.level
-        except HarnessError as err:
-            found["sandbox"] = f"none ({err})"
     return found
+
+
+def isolation() -> dict[str, Any]:
+    """Return the isolation that a machine gives, once its sandbox has proved itself, and the layers that it refuses."""
+    try:
+        with Sandbox() as sandbox:
+            selftest(sandbox)
+            return {"level": sandbox.level, "missing": sandbox.missing}
+    except HarnessError as err:
+        return {"error": str(err)}
 
 
 def check_nodes(run: Run, own: dict[str, Any], nodes: dict[str, dict[str, Any]]) -> None:
@@ -88,7 +99,7 @@ def check_nodes(run: Run, own: dict[str, Any], nodes: dict[str, dict[str, Any]])
                 f"distil-harness {__version__}."
             )
         wrong += [
-            f"node {name}: {what} is {found[what]} there and {own[what]} here. {REMEDY.get(what, 'Install the same.')}"
+            f"node {name}: {what} is {found[what]} there and {own[what]} here. Install the same."
             for what in own
             if "error" not in found and what != "host" and found[what] != own[what]
         ]
@@ -102,10 +113,47 @@ def check_nodes(run: Run, own: dict[str, Any], nodes: dict[str, dict[str, Any]])
         raise ConfigError(wrong)
 
 
-REMEDY = {
-    "sandbox": "A verdict's level is part of its row, so all must have the same: install bubblewrap there (`harness "
-    "doctor` tells what is refused), or take the node out of the cluster."
-}
+def weakest(run: Run, level: Level, missing: Sequence[str]) -> tuple[Level, tuple[str, ...]]:
+    """Return the weakest isolation among this machine and the nodes where programs are judged, and what is refused
+    there: a run has one level, which stands in its rows. Raises ConfigError for nodes below `sandbox.level`.
+    """
+    found = (level, tuple(missing))
+    if run.executor == "ray":
+        from harness.executors import ray
+
+        for name, node in judging_nodes(run, ray.everywhere(isolation)).items():
+            if LEVELS.index(node["level"]) > LEVELS.index(found[0]):
+                found = (node["level"], tuple(f"{one} (node {name})" for one in node["missing"]))
+    return found
+
+
+def judging_nodes(run: Run, nodes: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the nodes that reach `sandbox.level`. Raises ConfigError for the others, unless these have judges."""
+    minimum = run.sandbox.level
+    able = {
+        name: found
+        for name, found in nodes.items()
+        if "error" not in found and LEVELS.index(found["level"]) <= LEVELS.index(minimum)
+    }
+    wrong = [
+        f"node {name}: its sandbox is {found.get('level', 'none')}, sandbox.level={minimum} is demanded "
+        f"({found.get('error') or '; '.join(found['missing'])}). Install bubblewrap there (`harness doctor` tells what "
+        "is refused), take the node out of the cluster, or have programs judged on other nodes: ray.judges=N."
+        for name, found in nodes.items()
+        if name not in able
+    ]
+    if wrong and not (run.ray.judges and able):
+        raise ConfigError(wrong)
+    return able
+
+
+def judges_at(run: Run, names: Collection[str]) -> list[str]:
+    """Return the node of each judge, among those named. Raises ConfigError if they have not room for all."""
+    from harness.executors import judges, ray
+
+    up = ray.nodes_up()
+    able = {node["NodeID"] for node in up if ray.name_of(node) in names}
+    return judges.places(up, able, run.ray.judges, run.ray.judge_cores, needs_of(run))
 
 
 def variables_of(run: Run) -> dict[str, str]:
@@ -119,7 +167,8 @@ def variables_of(run: Run) -> dict[str, str]:
 def told(run: Run) -> str:
     """Return where the cells run, in words; empty for this machine."""
     if run.executor == "ray":
-        return f"Ray, ray.address={run.ray.address}"
+        judged = f"; {run.ray.judges} judges of {run.ray.judge_cores} core(s)" if run.ray.judges else ""
+        return f"Ray, ray.address={run.ray.address}{judged}"
     return f"Slurm, slurm.cluster={run.slurm.cluster}" if run.executor == "slurm" else ""
 
 
@@ -136,7 +185,10 @@ def executor_of(run: Run, folder: Path) -> Execute:
         variables = variables_of(run)
 
         def on_ray(jobs: Sequence[Job], workers: int, environment: Mapping[str, str | None]) -> Events:
-            return ray.run(jobs, workers, {**environment, **variables}, run.ray.restarts)
+            with ExitStack() as actors:
+                shared = shared_by_cells(run, jobs[0].message["level"], actors)
+                told = [replace(job, message={**job.message, **shared}) for job in jobs]
+                yield from ray.run(told, workers, {**environment, **variables}, run.ray.restarts)
 
         return on_ray
     if run.executor == "slurm":
@@ -144,6 +196,20 @@ def executor_of(run: Run, folder: Path) -> Execute:
 
         return partial(slurm.run, queue=queue_of(run, folder / "logs" / "slurm"))
     return local.run
+
+
+def shared_by_cells(run: Run, level: Level, actors: ExitStack) -> dict[str, Any]:
+    """Start the actors that a command's cells share on Ray, and return what cells are told of them."""
+    from harness.executors import judges, pacing, ray
+
+    told: dict[str, Any] = {}
+    if run.ray.judges:
+        able = judging_nodes(run, ray.everywhere(isolation))
+        terms = judges.Terms(level, limits_of(run.sandbox), run.ray.judge_cores)
+        told["judges"] = actors.enter_context(judges.hired(judges_at(run, able), terms, run.ray.restarts))
+    if any(name.startswith("openai") for name in (run.teacher.name, *(getattr(run.teacher, kind) for kind in KINDS))):
+        told["pacer"] = actors.enter_context(pacing.hired())
+    return told
 
 
 def queue_of(run: Run, folder: Path) -> Any:

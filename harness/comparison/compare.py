@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from harness.benchmarks.base import STOPS, Benchmark, draw_now
@@ -26,7 +26,7 @@ from harness.lab.terms import Terms
 from harness.settings import catalog
 from harness.settings.config import Cell, Command, Run
 from harness.settings.resolve import build
-from harness.steps.engine import Progress, StepEngine
+from harness.steps.engine import OpenJail, Progress, StepEngine
 from harness.store import steps
 from harness.store.content import problem_from_json, problem_to_json
 from harness.store.database import Store
@@ -112,8 +112,19 @@ def teacher_of(
     )
 
 
-def run_cell(command: Command, number: int, level: str, emit: Emit, sharing: int = 1) -> None:
+@dataclass(frozen=True)
+class Elsewhere:
+    """What the cells of a command share beside the store, where its executor has such things."""
+
+    jail: OpenJail | None = None  # what judges programs; None: a sandbox of the cell's own
+    share_pace: Callable[[Teacher], None] = lambda teacher: None  # has a teacher's calls go at the command's pace
+
+
+def run_cell(
+    command: Command, number: int, level: str, emit: Emit, sharing: int = 1, elsewhere: Elsewhere | None = None
+) -> None:
     """Run one cell (−1: the untrained student), one of `sharing` at a time, and emit its rows as it goes."""
+    elsewhere = elsewhere or Elsewhere()
     run = command.run
 
     def progress(event: Progress) -> None:
@@ -121,7 +132,8 @@ def run_cell(command: Command, number: int, level: str, emit: Emit, sharing: int
 
     with Store(run.store, run.artifacts) as store:
         name = UNTRAINED if number < 0 else command.cells[number].name
-        store.journal = Journal(Path(command.folder()) / "logs" / f"steps{number + 1}.jsonl", name)
+        log = Path(command.folder()) / "logs" / f"steps{number + 1}.jsonl"
+        store.journal = Journal(log, name, lambda call: emit({"event": "step", **call}))
         benchmarks = benchmarks_of(run, store)
         engine = StepEngine(
             store,
@@ -131,6 +143,7 @@ def run_cell(command: Command, number: int, level: str, emit: Emit, sharing: int
             device=run.device,
             report_to=run.report_to,
             generation=run.generation,
+            jail=elsewhere.jail,
             progress=progress,
         )
         with engine:
@@ -138,11 +151,12 @@ def run_cell(command: Command, number: int, level: str, emit: Emit, sharing: int
             student = base_student(engine, run)
             if number < 0:
                 emit({"event": "stage", "stage": "evaluating"})
-                evaluate(Evaluation(engine, command, None), student, 0, benchmarks, Spent(), {}, 0.0, emit)
+                evaluate(Evaluation(engine, command, None), student, 0, benchmarks, Spent(), {}, {"seconds": 0.0}, emit)
             else:
                 cell = command.cells[number]
                 teacher = teacher_of(run, cell.recipe, store, who=(command.name, cell.name), sharing=sharing)
                 engine.resources.callback(close, teacher)
+                elsewhere.share_pace(teacher)
                 problems, counts = pool(command, cell, benchmarks, emit, store)
                 lab = Lab(
                     engine,
@@ -217,7 +231,8 @@ def train_and_evaluate(evaluation: Evaluation, lab: Lab, benchmarks: list[Benchm
             raise HarnessError(
                 f"recipe={cell.recipe}: it yields more than cycles={lab.cycles} students. Mend its loop."
             )
-        score = evaluate(evaluation, student, cycle, benchmarks, lab.spent, dict(lab.notes), lab.seconds, emit)
+        beside = {"seconds": lab.seconds, "training": lab.training}
+        score = evaluate(evaluation, student, cycle, benchmarks, lab.spent, dict(lab.notes), beside, emit)
         yielded.append((student, score))
         emit({"event": "stage", "stage": f"cycle {min(cycle + 1, lab.cycles)} of {lab.cycles}"})
     if len(yielded) != lab.cycles:

@@ -11,11 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from harness.benchmarks.base import Benchmark
-from harness.comparison import cluster
-from harness.comparison.base import EMBEDDED, check_logits, check_student, logits_source, student_folder
+from harness.comparison import cluster, telemetry
+from harness.comparison.base import (
+    EMBEDDED,
+    check_logits,
+    check_student,
+    demand_room,
+    logits_source,
+    student_folder,
+)
 from harness.comparison.compare import benchmarks_of, data_folder, teacher_of
 from harness.comparison.evaluation import UNTRAINED
-from harness.comparison.problems import check_spec, lacking_problems
+from harness.comparison.problems import GENERATED, check_spec, lacking_problems, load_pool
 from harness.comparison.prompting import asked, style_warning
 from harness.comparison.runs import RunFolder
 from harness.errors import ConfigError, HarnessError, SandboxError, TrainingError, UsageError
@@ -51,6 +58,8 @@ def job_names(command: Command) -> list[str]:
     return [UNTRAINED, *(cell.name for cell in command.cells)]
 
 
+PROBED = 64  # problems of a generated pool that show how long its prompts are
+
 Watch = Callable[[int, dict[str, Any]], None]
 
 
@@ -69,10 +78,12 @@ def check(command: Command) -> None:
         lambda: check_student(run),
         *((lambda: check_logits(run, teacher_of(run)),) if asks_logits(command) else ()),
         lambda: check_spec(run.problems, data=data_folder(run)),
-        lambda: check_device(run.device),
+        lambda: check_room(run),
+        lambda: check_device(run),
         lambda: check_training(run),
         lambda: check_choices(run),
         lambda: cluster.check(run),
+        lambda: telemetry.check(run),
         # One problem shows that a generated benchmark can be had; a fixed one is read whole whatever the size.
         *((lambda name=name: asked(name, run, size=1)) for name in run.benchmark),
     ]
@@ -92,12 +103,32 @@ def check_keys(run: Run) -> None:
         raise ConfigError([f"{key}: it belongs to harness eval; a comparison does not take it." for key in wrong])
 
 
-def check_device(device: str) -> None:
-    if device == "cuda":
-        import torch  # slow to load, so only where it is asked for
+def check_room(run: Run) -> None:
+    """Raise ConfigError where a student of one's own cannot hold the training problems; some show that of a pool."""
+    if student_folder(run) is not None:
+        some = PROBED if run.problems in GENERATED else None
+        demand_room(run, [one.prompt for one in load_pool(run.problems, size=some, seed=0, data=data_folder(run))])
 
-        if not torch.cuda.is_available():
-            raise ConfigError("device=cuda: torch sees no CUDA device here. Say device=cpu.")
+
+def check_device(run: Run) -> None:
+    """Raise ConfigError unless this machine, or a cluster's, has the GPUs that a fit takes."""
+    if run.device != "cuda" or run.executor != "local":
+        return
+    import torch  # slow to load, so only where it is asked for
+
+    found, wanted = torch.cuda.device_count(), run.train.processes
+    if not torch.cuda.is_available() or not found:
+        raise ConfigError("device=cuda: torch sees no CUDA device here. Say device=cpu.")
+    if wanted > found:
+        raise ConfigError(
+            f"train.processes={wanted}: each takes a GPU, and {found} are visible here. Lower it, or make more visible "
+            "(CUDA_VISIBLE_DEVICES)."
+        )
+    if wanted == 1 and found > 1 and not run.train.accelerate:
+        raise ConfigError(
+            f"device=cuda: {found} GPUs are visible here and a fit takes one. Say CUDA_VISIBLE_DEVICES=0 before the "
+            f"command, or train.processes={found} to share every update among them."
+        )
 
 
 def check_training(run: Run) -> None:
@@ -105,9 +136,9 @@ def check_training(run: Run) -> None:
     try:
         schedule_of(run.train, run.threads, run.device, (run.budget.updates,))
         if run.train.accelerate:
-            demand_configuration(run.train.accelerate, run.device)
+            demand_configuration(run.train.accelerate, run.device, adapter=run.train.lora.rank > 0)
     except TrainingError as err:
-        raise ConfigError(f"train: {err}.") from err
+        raise ConfigError(str(err)) from err
     if run.train.lora.rank and importlib.util.find_spec("peft") is None:
         raise ConfigError("train.lora.rank: needs peft. Install it: pip install 'distil-harness[lora]'.")
     for name in run.report_to:
@@ -152,7 +183,7 @@ def demand(command: Command, teacher: Teacher) -> None:
                 f"recipe={cell.label}: it asks the teacher to {', '.join(asked)}, which teacher={teacher.name} cannot "
                 f"for problems={source}. Choose another teacher or recipe."
             ] = None
-        if {LOGITS, WHOLE} <= needed and command.run.train.logits_top_k:
+        if WHOLE in needed and command.run.train.logits_top_k:
             wrong[
                 f"recipe={cell.label}: at its temperature (tau) the whole distribution counts, and "
                 f"train.logits_top_k={command.run.train.logits_top_k} keeps a part of it. Say train.logits_top_k=0, or "
@@ -168,13 +199,15 @@ def demand(command: Command, teacher: Teacher) -> None:
 
 
 def sandbox_level(command: Command) -> tuple[Level, tuple[str, ...]]:
-    """Return the isolation that this machine gives and the layers that it refuses.
+    """Return the isolation under which the command's programs run and the layers that are refused: of a cluster the
+    weakest.
 
     Raises SandboxError if that is less than the command demands, or if the sandbox fails its self-test.
     """
     with Sandbox(workers=1, minimum=command.run.sandbox.level) as sandbox:
         selftest(sandbox)
-        return sandbox.level, sandbox.missing
+        level, missing = sandbox.level, sandbox.missing
+    return cluster.weakest(command.run, level, missing)
 
 
 def proven_benchmarks(command: Command, level: Level) -> list[Benchmark]:
@@ -237,7 +270,10 @@ def compare(command: Command, folder: RunFolder, level: str, watch: Watch) -> Ou
     found: dict[int, list[dict[str, Any]]] = {place: [] for place in range(len(jobs))}
     before = recorded(run)
     execute = cluster.executor_of(run, folder.path)
-    with closing(execute(jobs, workers(command), environment(run.threads))) as events:
+    with (
+        telemetry.telling(command, names, watch) as watch,
+        closing(execute(jobs, workers(command), environment(run.threads))) as events,
+    ):
         for place, event in events:
             watch(place, event)
             if event["event"] == "row":
@@ -286,6 +322,7 @@ def gather(found: dict[int, list[dict[str, Any]]], folder: Path) -> Outcome:
                     "benchmark": row.benchmark,
                     "seconds": event["seconds"],
                     "evaluation_s": event["evaluation_s"],
+                    **({"training": event["training"]} if event.get("training") else {}),
                 }
             )
     return outcome

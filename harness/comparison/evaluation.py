@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness.benchmarks.base import Benchmark
+from harness.benchmarks.base import Benchmark, families_of
 from harness.comparison.choosing import chosen
 from harness.comparison.prompting import prompts_of, template_told
 from harness.comparison.repairs import Answers, can_repair, repaired
@@ -52,16 +52,19 @@ def evaluate(
     benchmarks: list[Benchmark],
     spent: Spent,
     notes: dict[str, int],
-    seconds: float,
+    beside: dict[str, Any],
     emit: Emit,
 ) -> float:
-    """Sample and judge the student on every benchmark, emit its rows, and return the first one's pass rate."""
+    """Sample and judge the student on every benchmark, emit its rows, and return the first one's pass rate.
+
+    `beside` tells how it was made and is no part of a row: its `seconds`, and how its `training` went.
+    """
     rates: list[float] = []
     for benchmark in benchmarks:
         for row, lines, cost in measure(evaluation, student, cycle, benchmark, spent, notes):
             file = f"{evaluation.name(cycle)}-{row.benchmark.replace(':', '-').replace(' ', '-')}.jsonl"
             write_lines(evaluation.folder / "samples" / file, lines)
-            emit({"event": "row", "row": row_to_json(row), "seconds": seconds, "evaluation_s": cost})
+            emit({"event": "row", "row": row_to_json(row), **beside, "evaluation_s": cost})
             rates.append(sum(row.correct) / (row.n * row.samples))
     return rates[0]
 
@@ -136,6 +139,7 @@ def row_of(
         statuses=dict(sorted(Counter(one.status for one in verdicts).items())),
         weights=student.weights,
         similarity=similarity(benchmark, verdicts),
+        families=families_of(benchmark.problems),
     )
 
 

@@ -110,12 +110,11 @@ def everywhere(look: Callable[[], dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Return what a function finds on every node, by the node's name; {"error": …} where it cannot be run."""
     ray = package()
     strategies = importlib.import_module("ray.util.scheduling_strategies")
-    nodes = [node for node in ray.nodes() if node["Alive"]]
     asked: dict[str, Any] = {}
-    for node in nodes:
+    for node in nodes_up():
         place = strategies.NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        name = f"{node['NodeManagerHostname']} ({node['NodeID'][:8]})"
-        asked[name] = ray.remote(look).options(num_cpus=0, max_retries=0, scheduling_strategy=place).remote()
+        reply = ray.remote(look).options(num_cpus=0, max_retries=0, scheduling_strategy=place).remote()
+        asked[name_of(node)] = reply
     ray.wait(list(asked.values()), num_returns=len(asked), timeout=LOOK_S)
     found: dict[str, dict[str, Any]] = {}
     for name, reply in asked.items():
@@ -126,10 +125,19 @@ def everywhere(look: Callable[[], dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def fits(cpus: int, gpus: int) -> bool:
-    """Tell whether a node that is up could take such a job."""
-    up = [node["Resources"] for node in package().nodes() if node["Alive"]]
-    return any(one.get("CPU", 0) >= cpus and one.get("GPU", 0) >= gpus for one in up)
+def nodes_up() -> list[dict[str, Any]]:
+    """Return what Ray tells of each node that is up."""
+    return [node for node in package().nodes() if node["Alive"]]
+
+
+def name_of(node: Mapping[str, Any]) -> str:
+    return f"{node['NodeManagerHostname']} ({node['NodeID'][:8]})"
+
+
+def takes(node: Mapping[str, Any], cpus: int, gpus: int) -> bool:
+    """Tell whether a node could take such a job."""
+    has = node["Resources"]
+    return has.get("CPU", 0) >= cpus and has.get("GPU", 0) >= gpus
 
 
 class Runner:

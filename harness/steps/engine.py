@@ -10,15 +10,15 @@ import dataclasses
 import math
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from harness.errors import SandboxError
-from harness.sandbox import Limits, Program, Sandbox
+from harness.sandbox import Level, Limits, Program, Sandbox
 from harness.settings.config import Generating, Judging
 from harness.steps import codec
 from harness.store import steps
@@ -28,6 +28,7 @@ from harness.store.faults import told
 from harness.store.keys import Json, digest
 from harness.store.steps import Payload, Step
 from harness.store.versions import fit_libraries, libraries, version_of
+from harness.students.compute import release
 from harness.students.decoding import Decoding, Generation
 from harness.teachers.base import Teacher
 from harness.teachers.composed import Composed
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from harness.students.served import Served
 
 # Code versions: raise one when the same inputs would give another result. A golden test forces it.
-ANSWERS, SAMPLES, SCORES, VERDICTS, CHECKPOINT = 1, 1, 1, 2, 1
+ANSWERS, SAMPLES, SCORES, VERDICTS, CHECKPOINT = 1, 1, 1, 3, 1
 SERVED = 2  # of what a server is asked for, beside SAMPLES; 2: nothing is left to the model's generation_config.json
 
 
@@ -58,6 +59,18 @@ class Progress:
     kind: str
     done: int
     total: int
+
+
+class Jail(Protocol):
+    """What judges programs: a sandbox of this machine, or judges on others."""
+
+    @property
+    def level(self) -> str: ...
+
+    def judge(self, programs: Iterable[Program]) -> Iterator[tuple[int, Verdict]]: ...
+
+
+OpenJail = Callable[[], AbstractContextManager[Jail]]
 
 
 class Engine(Protocol):
@@ -77,7 +90,7 @@ class Engine(Protocol):
 
 
 class StepEngine:
-    """The real engine: one store, one sandbox, the students loaded last."""
+    """The real engine: one store, one jail for programs, the students loaded last."""
 
     def __init__(
         self,
@@ -89,6 +102,7 @@ class StepEngine:
         device: str = "cpu",
         report_to: tuple[str, ...] = (),
         generation: Generating | None = None,
+        jail: OpenJail | None = None,
         progress: Callable[[Progress], None] = lambda event: None,
     ) -> None:
         self.store = store
@@ -101,7 +115,8 @@ class StepEngine:
         self.progress = progress
         self.folders: dict[str, Path] = {}  # students that are not artifacts of the store: weights → folder
         self.resources = ExitStack()
-        self.sandbox: Sandbox | None = None
+        self.open_jail: OpenJail = jail or self.open_sandbox
+        self.sandbox: Jail | None = None
         self.loaded: tuple[str, Any] | None = None
         self.server: tuple[str, Served] | None = None
 
@@ -249,6 +264,7 @@ class StepEngine:
         if self.server is not None:
             self.server[1].close()
             self.server = None
+        release(self.device)
 
     def load(self, student: Student) -> Any:
         """Return the student's model and tokenizer, keeping only the last one loaded."""
@@ -293,12 +309,16 @@ class StepEngine:
         return [codec.verdict_from_json(record.payload) for record in records], records
 
     def limits(self) -> Limits:
-        return Limits(cpu_s=self.judging.cpu_s, wall_s=self.judging.wall_s, memory_bytes=self.judging.memory_mb * 2**20)
+        return limits_of(self.judging)
 
-    def jail(self) -> Sandbox:
+    def open_sandbox(self) -> Sandbox:
+        limits = self.limits()  # whatever the first program's: each says its own CPU limit
+        strongest = cast("Level", self.level)  # weaker than what this machine grants where another one grants less
+        return Sandbox(workers=1, minimum=self.judging.level, limits=limits, strongest=strongest)
+
+    def jail(self) -> Jail:
         if self.sandbox is None:
-            limits = self.limits()  # whatever the first program's: each says its own CPU limit
-            self.sandbox = self.resources.enter_context(Sandbox(workers=1, minimum=self.judging.level, limits=limits))
+            self.sandbox = self.resources.enter_context(self.open_jail())
             if self.sandbox.level != self.level:
                 raise SandboxError(
                     f"the sandbox reached level {self.sandbox.level}, the run began at {self.level}. "
@@ -359,6 +379,11 @@ class StepEngine:
         [record] = self.run(step, [item], compute, [total], committed)
         marks: list[dict[str, Any]] = record.payload["marks"]
         return [Student(student.name, mark["weights"]) for mark in marks], marks, record
+
+
+def limits_of(judging: Judging) -> Limits:
+    """Return the limits of every program of a run, before a program's own CPU limit."""
+    return Limits(cpu_s=judging.cpu_s, wall_s=judging.wall_s, memory_bytes=judging.memory_mb * 2**20)
 
 
 def program_of(problem: Problem, program: str, cpu_s: float) -> Program:

@@ -14,6 +14,7 @@ from harness.comparison.compare import BASE
 from harness.comparison.plan import UNIT_S, Forecast
 
 LINE_EVERY_S = 10.0  # between plain lines of one job
+WAITING = "waiting"  # the stage of a job that has not begun
 KINDS = {
     "checkpoint": "training",
     "samples": "sampling",
@@ -31,7 +32,7 @@ class Tally:
         self.planned = 0.0  # until the forecast is there
         self.units: Counter[str] = Counter()
         self.call = ("", 0, 0)  # kind, done, total of the call that is running
-        self.stage = "waiting"
+        self.stage = WAITING
         self.ended = False
 
     def see(self, event: dict[str, Any]) -> None:
@@ -43,7 +44,7 @@ class Tally:
             self.ended = True
         elif event["event"] == "again":
             self.units.clear()
-            self.call, self.stage = ("", 0, 0), "waiting"
+            self.call, self.stage = ("", 0, 0), WAITING
         elif event["event"] == "progress":
             kind, done, total = event["kind"], event["done"], event["total"]
             last_kind, last_done, last_total = self.call
@@ -117,6 +118,8 @@ class Display:
         if not base:
             self.tallies[job].see(event)
         elif event["done"] >= self.tallies[0].call[1]:  # one job makes the base student, the others only wait for it
+            if self.tallies[0].stage == WAITING:
+                self.tallies[0].stage = BASE
             self.tallies[0].see(event)
         if event["event"] == "note":
             self.say(event["text"])

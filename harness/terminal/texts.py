@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import textwrap
+import time
 import typing
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from harness.benchmarks.registry import available
 from harness.comparison import cluster
 from harness.comparison.base import student_folder
 from harness.comparison.driver import logits_of
-from harness.comparison.plan import ATTEMPTS_PASS, Forecast
+from harness.comparison.plan import ATTEMPTS_PASS, START_S, Forecast
 from harness.comparison.problems import GENERATED
 from harness.comparison.prompting import NOT_USED, RAW_CHAT, style_warning
 from harness.comparison.runs import LOGITS_TEACHER
@@ -28,11 +29,13 @@ from harness.settings.resolve import presets
 from harness.stats import power
 from harness.store.exchange import Cleaned, Moved
 from harness.teachers.requests import KINDS
-from harness.terminal.display import clock
+from harness.teachers.settings import habits
+from harness.terminal.display import WAITING, clock
 from harness.terminal.status import Status
 from harness.types import Row
 from reports.checks import settings_label
 from reports.table import Table, build
+from reports.training import training_notes
 
 Facts = dict[str, Any]  # a run's keys and values
 KEY_WIDTH = 30  # of a key with its default, in the list of keys
@@ -117,9 +120,10 @@ def plan(command: Command, forecasts: Sequence[Forecast], workers: int, sizes: S
 
 
 def duration(forecasts: Sequence[Forecast], workers: int) -> float:
-    """Return about how many seconds jobs take side by side; the longest is not split."""
-    seconds = [one.seconds for one in forecasts]
-    return max(*seconds, sum(seconds) / workers)
+    """Return about how many seconds jobs take side by side once the base student is there; the longest is not split."""
+    base = sum(one.base_s for one in forecasts)
+    seconds = [one.seconds - one.base_s for one in forecasts]
+    return START_S + base + max(*seconds, sum(seconds) / workers)
 
 
 def table_of(command: Command, rows: Sequence[Row], timings: Sequence[dict[str, Any]]) -> Table:
@@ -131,7 +135,7 @@ def table_of(command: Command, rows: Sequence[Row], timings: Sequence[dict[str, 
         ks=run.k,
         budget=budget_text(run.budget),
         command=f"harness compare {' '.join(command.words)}",
-        notes=notes_of(rows),
+        notes=[*notes_of(rows), *training_notes(timings)],
     )
     return dataclasses.replace(table, about=about(dataclasses.asdict(run) | {LOGITS_TEACHER: logits_of(command)}))
 
@@ -141,7 +145,8 @@ def about(facts: Facts) -> dict[str, str]:
     teacher = facts["teacher"]
     if not isinstance(teacher, str):  # a run of this version states all that its answers rest on
         name, model = str(teacher["name"]), str(teacher.get("model", ""))
-        teacher = f"{name}:{model}" if model and ":" not in name else name
+        named = f"{name}:{model}" if model and ":" not in name else name
+        teacher = " ".join([named, *habits(teacher.get("errs", 0.0), teacher.get("varies", False))])
     logits = {"logits": str(facts[LOGITS_TEACHER])} if facts.get(LOGITS_TEACHER) else {}
     return {"student": str(facts["student"]), "teacher": teacher, **logits, "problems": str(facts["problems"])}
 
@@ -210,11 +215,12 @@ def status(found: Status) -> Iterator[str]:
     if found.began is not None and found.last is not None:
         when = datetime.fromtimestamp(found.began, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         times = f", start {found.starts}" if found.starts > 1 else ""
-        yield f"begun     {when}{times}; last event {clock(found.last - found.began)} later"
+        last = f"{clock(max(0.0, time.time() - found.last))} ago" if found.holder else ""
+        yield f"begun     {when}{times}; last event {last or f'{clock(found.last - found.began)} later'}"
     for job in found.jobs:
         doing = job.tally.doing() if job.code in (None, 0) else f"ended with code {job.code}"
         if not found.holder and job.code is None:
-            doing = f"not ended; was at {doing}"
+            doing = "not begun" if doing == WAITING else f"not ended; was at {doing}"
         yield f"  {job.name}: {doing}{f' on {job.host}' if job.host else ''}"
         for row in job.rows[-1:]:
             rate = sum(row["correct"]) / (row["n"] * row["samples"])

@@ -11,15 +11,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from harness.comparison import cluster
+from harness.comparison import cell, cluster
+from harness.comparison.compare import Elsewhere
 from harness.errors import ConfigError
-from harness.settings.config import OnRay, OnSlurm, Run
+from harness.executors.judges import Judges
+from harness.settings.config import Judging, OnRay, OnSlurm, Run
+from harness.teachers.settings import Teaching
 from harness.terminal.status import LOG, events
 from tests.command import TINY, run, start
 from tests.executors import cluster as ray_cluster
@@ -48,12 +52,13 @@ def log_of(folder: Path) -> list[dict[str, Any]]:
     return events(folder / "run" / LOG)
 
 
-def waited(folder: Path, process: subprocess.Popen[str], job: int, what: str) -> dict[str, Any]:
-    """Wait until a job has reported an event, and return that."""
+def waited(folder: Path, process: subprocess.Popen[str], job: int, what: str, kind: str = "") -> dict[str, Any]:
+    """Wait until a job has reported an event, of steps of a kind where one is named, and return that."""
     end = time.monotonic() + 200
     while time.monotonic() < end:
         assert process.poll() is None, process.communicate()
         found = [one for one in log_of(folder) if one.get("job") == job and one["event"] == what]
+        found = [one for one in found if not kind or one.get("kind") == kind]
         if found:
             return found[-1]
         time.sleep(0.05)
@@ -87,6 +92,32 @@ def test_rows_on_ray_are_those_of_one_machine_though_a_node_is_killed(
     assert "raylet" not in out + err  # Ray's own pages stay out of ours
 
 
+def judging(nodes: ray_cluster.Cluster) -> int:
+    """Return the raylet of a node that holds a judge."""
+    for entry in Path("/proc").iterdir():
+        found = state_and_parent(int(entry.name)) if entry.name.isdigit() else None
+        if found is not None and found[1] in nodes.raylets and b"Judge" in (entry / "cmdline").read_bytes():
+            return found[1]
+    raise AssertionError("no node holds a judge")
+
+
+@pytest.mark.slow
+@pytest.mark.compare
+def test_rows_are_the_same_where_other_nodes_judge_and_one_of_them_is_killed(expected: bytes, tmp_path: Path) -> None:
+    with ray_cluster.cluster(3) as nodes, server() as database:
+        place = (f"store={database.url()}", f"artifacts={tmp_path / 'artifacts'}")
+        database.sql("GRANT CREATE ON SCHEMA public TO harness;")
+        words = (*WORDS, "executor=ray", f"ray.address={nodes.address}", "ray.judges=2", *place)
+        process = start(*words, folder=tmp_path)
+        waited(tmp_path, process, 2, "progress", "verdicts")  # persd judges again and again
+        nodes.lose(judging(nodes))
+        out, err = process.communicate(timeout=280)
+    assert process.returncode == 0, out + err
+    assert (tmp_path / "run" / "rows.jsonl").read_bytes() == expected
+    assert not any(one["event"] == "again" for one in log_of(tmp_path))  # no cell was lost with the judge
+    assert "; 2 judges of 1 core(s)" in out + err and "its programs are judged elsewhere" in out + err
+
+
 @pytest.mark.slow
 @pytest.mark.compare
 def test_a_preempted_batch_job_is_submitted_again_and_the_rows_are_the_same(expected: bytes, tmp_path: Path) -> None:
@@ -99,7 +130,9 @@ def test_a_preempted_batch_job_is_submitted_again_and_the_rows_are_the_same(expe
     assert any(one["event"] == "again" and one["job"] == 1 for one in log_of(tmp_path))
 
 
-HERE = {"host": "a", "harness": "0.3", "Python": "3.11", "torch": "2.13", "sandbox": "full"}
+HERE = {"host": "a", "harness": "0.3", "Python": "3.11", "torch": "2.13"}
+FULL: dict[str, Any] = {"level": "full", "missing": ()}
+WEAK: dict[str, Any] = {"level": "process-only", "missing": ("namespaces: refused",)}
 
 
 def refused(run: Run, **nodes: dict[str, Any]) -> tuple[str, ...]:
@@ -117,9 +150,40 @@ def test_a_node_with_another_version_is_refused_and_both_are_named() -> None:
     assert problem.startswith("node n2: torch is 2.12 there and 2.13 here")
 
 
-def test_a_node_whose_sandbox_is_weaker_is_refused() -> None:
-    [problem] = refused(Run(), n1={**HERE, "sandbox": "process-only"})
-    assert "sandbox is process-only there and full here" in problem and "install bubblewrap" in problem
+def on_nodes(monkeypatch: pytest.MonkeyPatch, run: Run, **nodes: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """Return the isolation of a run typed on a machine that gives all of it."""
+    monkeypatch.setattr("harness.executors.ray.everywhere", lambda look: nodes)
+    return cluster.weakest(run, "full", ())
+
+
+def test_the_weakest_nodes_isolation_is_the_runs_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = on_nodes(monkeypatch, Run(executor="ray"), n1=FULL, n2=WEAK)
+    assert found == ("process-only", ("namespaces: refused (node n2)",))
+
+
+def test_a_node_below_the_level_that_is_demanded_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run(executor="ray", sandbox=Judging(level="full"))
+    with pytest.raises(
+        ConfigError, match=r"node n2: its sandbox is process-only, sandbox\.level=full .*Install bubble"
+    ):
+        on_nodes(monkeypatch, run, n1=FULL, n2=WEAK)
+
+
+def test_a_node_that_cannot_judge_may_have_cells_where_others_judge(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run(executor="ray", sandbox=Judging(level="full"), ray=OnRay(judges=1))
+    assert on_nodes(monkeypatch, run, n1=FULL, n2=WEAK, n3={"error": "no sandbox"}) == ("full", ())
+    with pytest.raises(ConfigError, match="node n3: its sandbox is none"):
+        on_nodes(monkeypatch, run, n3={"error": "no sandbox"})
+
+
+def test_judges_that_leave_no_room_for_a_cell_are_refused_before_anything_begins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    node = {"Alive": True, "Resources": {"CPU": 2.0}, "NodeID": "n1", "NodeManagerHostname": "n1"}
+    monkeypatch.setattr("harness.executors.ray.connect", str)
+    monkeypatch.setattr("harness.executors.ray.package", lambda: SimpleNamespace(nodes=lambda: [node]))
+    with pytest.raises(ConfigError, match=r"ray\.judges=2: 1 judges of 1 core\(s\) fit"):
+        cluster.check(Run(executor="ray", ray=OnRay(judges=2)))
 
 
 def test_a_node_without_the_harness_is_named() -> None:
@@ -177,6 +241,51 @@ def test_a_cell_that_no_node_could_ever_take_is_refused_before_it_waits(monkeypa
         cluster.check(Run(executor="ray", threads=4))
 
 
+HOSTED = Teaching(name="openai:m@http://127.0.0.1:9/v1")
+
+
+@pytest.mark.parametrize(
+    ("run", "shared"),
+    [
+        (Run(executor="ray"), []),
+        (Run(executor="ray", ray=OnRay(judges=2)), ["judges"]),
+        (Run(executor="ray", teacher=HOSTED), ["pacer"]),
+        (Run(executor="ray", teacher=Teaching(refine=HOSTED.name), ray=OnRay(judges=2)), ["judges", "pacer"]),
+    ],
+)
+def test_cells_share_judges_where_asked_for_and_a_pace_where_a_teacher_is_hosted(
+    run: Run, shared: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[str] = []
+
+    @contextmanager
+    def hired(*what: Any) -> Iterator[str]:
+        name = "judges" if what else "pacer"
+        yield f"told of {name}"
+        ended.append(name)
+
+    monkeypatch.setattr("harness.executors.judges.hired", hired)
+    monkeypatch.setattr("harness.executors.pacing.hired", hired)
+    monkeypatch.setattr("harness.executors.ray.everywhere", lambda look: {"n1": FULL})
+    monkeypatch.setattr(cluster, "judges_at", lambda run, names: ["n1"] * run.ray.judges)
+    with ExitStack() as actors:
+        assert cluster.shared_by_cells(run, "full", actors) == {name: f"told of {name}" for name in shared}
+        assert not ended
+    assert sorted(ended) == shared
+
+
+def test_a_cell_of_one_machine_shares_nothing_but_the_store() -> None:
+    assert cell.elsewhere_of({"words": [], "cell": 0, "level": "full"}, print) == Elsewhere()
+
+
+def test_a_cell_that_was_told_of_judges_opens_no_sandbox_of_its_own() -> None:
+    told = {"namespace": "n", "names": ["judge-0"], "address": "h:1"}
+    jail = cell.elsewhere_of({"judges": told, "level": "full"}, print).jail
+    assert jail is not None
+    found = jail()
+    assert isinstance(found, Judges) and found.level == "full" and found.hired == told
+
+
 def test_keys_of_another_executor_are_refused() -> None:
     with pytest.raises(ConfigError, match="a key of executor=ray, and this is local"):
         cluster.check(Run(ray=OnRay(address="auto", restarts=1)))
@@ -191,7 +300,8 @@ def test_the_executor_is_no_part_of_a_runs_configuration() -> None:
 
 
 def test_ray_and_submitit_are_not_loaded_unless_asked_for() -> None:
-    script = "import sys\nfrom harness.comparison import cluster, driver\nfrom harness.executors import ray, slurm\n"
+    script = "import sys\nfrom harness.comparison import cell, cluster, driver\n"
+    script += "from harness.executors import judges, pacing, ray, slurm\n"
     script += "print([name for name in ('ray', 'submitit') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -60,3 +60,73 @@ def test_targets_of_an_adapter_that_name_no_layer_are_told(student: Path, target
 def test_one_layer_may_be_named(student: Path) -> None:
     pytest.importorskip("peft")
     check(resolve(words(student, "train.lora.rank=4", "train.lora.targets=q_proj")))
+
+
+@pytest.mark.parametrize(
+    ("targets", "said"),
+    [("q_prj", "has no layer q_prj"), ("all-linear,q_proj", "has no layer all-linear.* say all-linear alone")],
+)
+def test_targets_that_the_embedded_student_lacks_are_told_too(targets: str, said: str) -> None:
+    pytest.importorskip("peft")
+    with pytest.raises(ConfigError, match=said):
+        check(resolve(["recipe=seqkd", "train.lora.rank=4", f"train.lora.targets={targets}"]))
+
+
+def spoiled(student: Path, folder: Path, file: str, text: str) -> Path:
+    """Return a copy of a student in which a file holds something else."""
+    shutil.copytree(student, folder)
+    (folder / file).write_text(text)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        ("tokenizer.json", "{}", "its tokenizer cannot be read .* Expected tokenizer.json"),
+        ("config.json", "{", "config.json cannot be read .* Expected that of a model"),
+        ("config.json", '{"model_type": "martian"}', "config.json cannot be read .*martian"),
+        ("model.safetensors", "half", "its weights cannot be read .* Expected whole safetensors"),
+    ],
+)
+def test_files_that_cannot_be_read_are_told(student: Path, tmp_path: Path, file: str, text: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        check(resolve(words(spoiled(student, tmp_path / "spoiled", file, text))))
+
+
+def test_a_model_that_lacks_a_tensor_is_told_and_not_filled_at_random(student: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = mended(student, tmp_path / "gap")
+    tensors = load_file(folder / "model.safetensors")
+    del tensors["model.norm.weight"]
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ConfigError, match=r"lack 1 tensors of a LlamaForCausalLM, first model\.norm\.weight"):
+        check(resolve(words(folder)))
+
+
+@pytest.mark.parametrize("key", ["student", "logits"])
+def test_a_tokenizer_of_more_tokens_than_its_model_has_is_told(student: Path, tmp_path: Path, key: str) -> None:
+    from transformers import AutoModelForCausalLM
+
+    folder = mended(student, tmp_path / "narrow")
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    model.resize_token_embeddings(100)
+    model.save_pretrained(folder)
+    both = {"student": student, "logits": student, key: folder}
+    with pytest.raises(ConfigError, match=rf"{key}=.*numbers tokens up to \d+ .* its model knows 100"):
+        check(resolve(["recipe=kd-fkl", *(f"{name}={value}" for name, value in both.items())]))
+
+
+@pytest.mark.parametrize(
+    ("positions", "more", "said"),
+    [
+        (32, [], "student=.*: it holds 32 tokens"),
+        (256, ["train.max_tokens=24"], "train.max_tokens: it holds 24 tokens"),
+    ],
+)
+def test_problems_that_leave_no_room_for_an_answer_are_told(
+    tmp_path: Path, positions: int, more: list[str], said: str
+) -> None:
+    folder = tiny_student(tmp_path, positions=positions)
+    with pytest.raises(ConfigError, match=rf"{said}, and \d+ of 64 prompts of problems=pipelines have as many"):
+        check(resolve(words(folder, *more)))

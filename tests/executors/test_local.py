@@ -77,7 +77,7 @@ def test_what_a_cells_libraries_and_children_print_stays_out_of_its_events(jobs:
     import os, subprocess, sys
     from harness.comparison import cell
 
-    def run_cell(command, number, level, emit, sharing):
+    def run_cell(command, number, level, emit, *more):
         emit({"event": "a"})
         os.write(1, b"C code, and no end of line ")
         print("print", flush=True)
@@ -97,7 +97,7 @@ def test_a_cell_finds_no_input_and_reports_a_recipe_that_exits(jobs: Jobs) -> No
     import sys
     from harness.comparison import cell
 
-    def run_cell(command, number, level, emit, sharing):
+    def run_cell(command, number, level, emit, *more):
         sys.exit(f"read {sys.stdin.read()!r} and {open(0, closefd=False).read()!r}")
 
     cell.run_cell, cell.resolve = run_cell, lambda words: None

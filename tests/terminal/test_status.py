@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
 from pathlib import Path
@@ -9,8 +10,11 @@ from pathlib import Path
 import pytest
 
 from harness.cli import main
+from harness.comparison.compare import BASE
 from harness.errors import StoreError
-from harness.terminal.status import LOG, EventLog, read_status, stop
+from harness.terminal import texts
+from harness.terminal.display import Display
+from harness.terminal.status import LOG, EventLog, Status, read_status, stop
 from tests.command import TINY, only_run, run, start
 
 
@@ -63,6 +67,27 @@ def test_a_log_that_was_cut_in_the_middle_of_a_line_is_read(tmp_path):
         stream.write('{"time": 1, "event": "st')
     status = read_status(folder)
     assert status.jobs[0].tally.stage == "evaluating" and status.left == "0:10"
+
+
+def test_cells_that_a_stopped_run_had_not_begun_are_told_apart(tmp_path, capsys):
+    folder = folder_of_a_run(tmp_path)
+    with EventLog(folder, ["untrained", "persd seed=0"]) as log:
+        log.see(0, {"event": "stage", "stage": "evaluating"}, "")
+    assert main(["status", str(folder)]) == 0
+    told = capsys.readouterr().out
+    assert "untrained: not ended; was at evaluating" in told and "persd seed=0: not begun" in told
+
+
+def test_a_run_at_work_tells_how_long_it_has_been_silent(tmp_path):
+    found = Status("harness compare", "process 1 on here", False, 1, time.time() - 600, time.time() - 61, "", [])
+    assert any("last event 1:01 ago" in line for line in texts.status(found))
+
+
+def test_the_base_student_is_the_untrained_jobs_whichever_cell_makes_it(tmp_path):
+    with Display(["untrained", "persd seed=0"], 1, list, io.StringIO()) as display:
+        display.see(1, {"event": "stage", "stage": BASE})
+        display.see(1, {"event": "progress", "kind": "checkpoint", "done": 1, "total": 1})
+    assert display.tallies[0].doing() == "base student: training 1/1"
 
 
 def test_progress_is_written_at_most_once_a_second_and_at_its_end(tmp_path):
