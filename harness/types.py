@@ -89,6 +89,7 @@ class Problem:
     source: str = ""  # where it came from: "pipelines", "mbpp:train", a file's name
     cpu_s: float | None = None  # CPU seconds that its checks need at least, where that is more than usual
     fault: str = ""  # a completion that fails the checks, where a student is to choose between it and the reference
+    family: str = ""  # of problems that are not independent (paraphrases, translations); empty: it stands alone
 
 
 @dataclass(frozen=True)
@@ -204,3 +205,4 @@ class Row:
     spent: Spent = field(default_factory=Spent)  # by this cell, up to and including this cycle
     notes: dict[str, int] = field(default_factory=dict[str, int])  # a recipe's own counts: drops, levels, faults
     similarity: float | None = None  # mean share of right characters, where answers are compared by character
+    families: tuple[str, ...] = ()  # of each problem; empty where the benchmark has none

@@ -51,7 +51,8 @@ def check_alone(row: Row) -> None:
     if row.n < 1:
         raise UsageError(f"{place(row)}: no problem was evaluated, so there is nothing to show. Evaluate it again")
     bad = [c for c in row.correct if type(c) is not int or not 0 <= c <= row.samples]  # a file may hold NaN or 0.5
-    if len(row.correct) != row.n or bad or (row.levels and len(row.levels) != row.n):
+    lengths = {len(facts) for facts in (row.levels, row.families) if facts} | {len(row.correct)}
+    if lengths != {row.n} or bad:
         raise UsageError(
             f"{place(row)}: a damaged row: n={row.n}, {len(row.correct)} counts of 0 to {row.samples} passing samples "
             f"({len(bad)} outside), {len(row.levels)} levels; evaluate it again"

@@ -10,12 +10,13 @@ from reports.table import UNTRAINED, Ablation, Benchmark, Line, Table
 
 ONE_SEED = "one seed: this table decides nothing about a recipe; differences below are between checkpoints"
 
+FAMILIES = "families, not problems, are the units of its intervals and tests"
 ADJUSTED = {"holm": "Holm", "bh": "BH"}
 
 
 def headline(table: Table) -> str:
-    """Return what must be read before the numbers: empty where every recipe was trained, with several seeds."""
-    return "; ".join(text for text in (untrained(table), seeds(table)) if text)
+    """Return what must be read before the numbers: empty where all were trained to the end, with several seeds."""
+    return "; ".join(text for text in (*table.warnings, untrained(table), seeds(table)) if text)
 
 
 def untrained(table: Table) -> str:
@@ -35,7 +36,12 @@ def seeds(table: Table) -> str:
 
 def score_title(benchmark: Benchmark, k: int) -> str:
     per = "1 sample each" if benchmark.samples == 1 else f"{benchmark.samples} samples each"
-    return f"{benchmark.name}: {metric(benchmark, k)} in %, {benchmark.n} problems, {per}"
+    return f"{benchmark.name}: {metric(benchmark, k)} in %, {problems(benchmark)}, {per}"
+
+
+def problems(benchmark: Benchmark) -> str:
+    """Return how many problems there are, and of how many families, which are then the units of every interval."""
+    return count(benchmark.n, "problem") + (f" of {benchmark.families} families" if benchmark.families else "")
 
 
 def metric(benchmark: Benchmark, k: int) -> str:
@@ -119,7 +125,7 @@ PUBLISHED_TITLE = "published numbers, for orientation: other students, data and 
 def caption(table: Table) -> str:
     """Return what a table says of itself where it stands alone: student, teacher, budget, decoding, judge, seeds."""
     protocol = table.benchmarks[0].protocol
-    hashes = ", ".join(f"{one.name} {one.hash[:12]} (n={one.n})" for one in table.benchmarks)
+    hashes = ", ".join(f"{one.name} {one.hash[:12]} ({problems(one)})" for one in table.benchmarks)
     parts = [
         *(f"{name} {text}" for name, text in table.about.items()),
         f"budget {table.budget}" if table.budget else "",
@@ -136,8 +142,8 @@ def footer(table: Table) -> list[tuple[str, str]]:
     """Return the facts below a table as (name, text), without the command."""
     found: list[tuple[str, str]] = []
     for one in table.benchmarks:
-        sizes = f"{count(one.n, 'problem')}, {count(one.samples, 'sample')} each"
-        found.append((one.name, f"{sizes}, hash {one.hash[:12]}"))
+        sizes = f"{problems(one)}, {count(one.samples, 'sample')} each"
+        found.append((one.name, f"{sizes}, hash {one.hash[:12]}{f'; {FAMILIES}' if one.families else ''}"))
     protocols = [one.protocol for one in table.benchmarks]
     if all(protocol == protocols[0] for protocol in protocols):
         found.append(("protocol", stated(protocols[0])))

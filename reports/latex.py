@@ -78,7 +78,6 @@ def results(table: Table) -> str:
         escape(dagger(table)),
         escape(facts.headline(table)[:1].upper() + facts.headline(table)[1:] + "." if facts.headline(table) else ""),
         escape(facts.caption(table)) + ".",
-        *(escape(note) + "." for note in table.warnings),
     ]
     body = [*rules(spans), " & ".join(titles) + r" \\", r"\midrule", *lines]
     return float_of("l" + "r" * (sum(spans) - 1), [head + r" \\", *body], " ".join(filter(None, notes)))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from harness.errors import UsageError, suggest
-from harness.stats import paired, passk, power, seeds
+from harness.stats import clusters, paired, passk, power, seeds
 from harness.stats.multiplicity import Adjust, adjusted
 from harness.stats.paired import Difference
 from harness.stats.passk import Estimate
@@ -98,6 +98,7 @@ class Benchmark:
     n: int
     samples: int
     protocol: dict[str, str]
+    families: int = 0  # of problems, which are then the units of intervals and tests; 0: its problems stand alone
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ class Table:
     notes: tuple[str, ...]
     ablations: tuple[Ablation, ...] = ()
     about: dict[str, str] = field(default_factory=dict[str, str])  # student, teacher, training problems
-    warnings: tuple[str, ...] = ()  # those notes that say what a line lacks
+    warnings: tuple[str, ...] = ()  # what a line lacks
     published: tuple[Published, ...] = ()  # beside our rows, in no test
     claims: tuple[Finding, ...] = ()  # of papers, held against these rows
     adjust: Adjust = "holm"  # how p-values are adjusted
@@ -188,11 +189,7 @@ def build(
     groups = grouped(rows)
     names = list(dict.fromkeys(row.benchmark for row in rows))
     base = find(groups, reference)
-    warnings = [
-        f"{g.label}: unfinished, shown up to cycle {g.cycles[-1]} of {max(c for _, c, _ in g.rows)}"
-        for g in groups
-        if g.cycles[-1] != max(c for _, c, _ in g.rows)
-    ] + absent(groups, names)
+    warnings = [*unfinished(groups), *absent(groups, names)]
     found = {g.label: differences(g, base, names, ks[0]) for g in groups if g is not base}
     flat = [difference for per in found.values() for difference in per.values()]
     comparisons = compared(found, ks[0], adjust)
@@ -209,7 +206,7 @@ def build(
         one_seed=all(len(g.seeds) == 1 for g in groups),
         budget=budget,
         command=command,
-        notes=(*notes, *warnings),
+        notes=tuple(notes),
         warnings=tuple(warnings),
         ablations=ablations(groups, names, ks[0], adjust),
         adjust=adjust,
@@ -230,13 +227,20 @@ def compared(
     }
 
 
+def unfinished(groups: Sequence[Group]) -> list[str]:
+    """Return which lines have a seed or a benchmark that lacks their last cycles."""
+    last = {g.label: (g.cycles[-1], max(cycle for _, cycle, _ in g.rows)) for g in groups}
+    told = [f"{label} is shown up to cycle {done} of {all_}" for label, (done, all_) in last.items() if done < all_]
+    return [f"unfinished: {', '.join(told)}"] if told else []
+
+
 def absent(groups: Sequence[Group], benchmarks: Sequence[str]) -> list[str]:
     """Return which lines lack benchmarks that others have, as joined runs may; one note for all that lack the same."""
     found: dict[str, list[str]] = {}
     for g in groups:
         if missing := [name for name in benchmarks if not g.at(name, g.cycles[-1])]:
             found.setdefault(", ".join(missing), []).append(g.label)
-    return [f"{', '.join(labels)}: not evaluated on {missing}" for missing, labels in found.items()]
+    return [f"not evaluated on {missing}: {', '.join(labels)}" for missing, labels in found.items()]
 
 
 def ablations(groups: Sequence[Group], benchmarks: Sequence[str], k: int, adjust: Adjust) -> tuple[Ablation, ...]:
@@ -300,14 +304,14 @@ def differences(group: Group, base: Group, benchmarks: Sequence[str], k: int) ->
 
 def contrast(ours: Sequence[Row], theirs: Sequence[Row], k: int) -> Difference:
     """Compare as recipes where both sides have seeds to speak for them, else one checkpoint with another."""
-    samples = ours[0].samples
+    samples, families = ours[0].samples, ours[0].families
     fixed = [row.seed for row in theirs] == [None]  # the untrained student: one checkpoint by design, not a draw
     if len(ours) > 1 and (fixed or len(theirs) > 1):
         same = [row.seed for row in ours] == [row.seed for row in theirs]
         a, b = [row.correct for row in ours], [row.correct for row in theirs]
-        return seeds.two_level(a, b, samples, k, paired=same or fixed)
+        return seeds.two_level(a, b, samples, k, paired=same or fixed, families=families)
     shared = [(a, b) for a in ours for b in theirs if a.seed == b.seed] or [(ours[0], theirs[0])]
-    return paired.compare(shared[0][0].correct, shared[0][1].correct, samples, k)
+    return paired.compare(shared[0][0].correct, shared[0][1].correct, samples, k, families=families)
 
 
 def make_line(
@@ -348,8 +352,11 @@ def make_line(
 def mean(rows: Sequence[Row], k: int, keep: Sequence[int] | None = None) -> Estimate:
     """Return the score of one line, over seeds where there are several; `keep` picks problems by their place."""
     picked = [row.correct if keep is None else [row.correct[i] for i in keep] for row in rows]
+    families = rows[0].families if keep is None else tuple(rows[0].families[i] for i in keep if rows[0].families)
     if len(rows) > 1:
-        return seeds.estimate(picked, rows[0].samples, k)
+        return seeds.estimate(picked, rows[0].samples, k, families=families)
+    if families:
+        return clusters.rate(passk.scores(picked[0], rows[0].samples, k), families)
     return passk.estimate(picked[0], rows[0].samples, k)
 
 
@@ -376,4 +383,5 @@ def mean_spent(all_spent: Sequence[Spent]) -> dict[str, float]:
 
 
 def facts(row: Row) -> Benchmark:
-    return Benchmark(row.benchmark, row.benchmark_hash, row.n, row.samples, dict(row.protocol))
+    families = len(set(clusters.units(row.families)))
+    return Benchmark(row.benchmark, row.benchmark_hash, row.n, row.samples, dict(row.protocol), families)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -69,6 +69,12 @@ class Benchmark:
             return text
         completion = EXTRACTORS[self.extractor](problem, text)
         return "" if completion is None else assemble(problem, completion)
+
+
+def families_of(problems: Iterable[Problem]) -> tuple[str, ...]:
+    """Return the family of each problem; empty where none has one."""
+    names = tuple(one.family for one in problems)
+    return names if any(names) else ()
 
 
 def draw_now(key: Json, make: Callable[[], Sequence[Problem]]) -> tuple[Problem, ...]:

@@ -1,4 +1,8 @@
-"""Problems of one's own: rows in HumanEval's or MBPP's fields, checked whole before use. It runs nothing."""
+"""Problems of one's own: rows in HumanEval's or MBPP's fields, checked whole before use. It runs nothing.
+
+A row may name its `family`: problems that are paraphrases, translations or instances of one another, and therefore
+count as one where intervals and tests are made.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +28,12 @@ MAY_LACK = ("canonical_solution", "test")  # of HumanEval's fields, in a pool of
 def benchmark(path: Path, style: base.Style) -> base.Benchmark:
     """Return the problems of a JSONL file as a benchmark, named by its file and known by its content."""
     found = tuple(from_file(path, "benchmark"))
+    families = set(base.families_of(found))
+    if len(families) == 1:
+        raise DataError(
+            f"benchmark={path}: all {len(found)} problems are of the family {families.pop()!r:.60}. An interval needs "
+            "two families at least; leave the field out where problems are independent."
+        )
     whole = all(isinstance(one.checks, Script) and one.checks.style == "asserts" for one in found)  # in MBPP's fields
     return base.build(
         path.stem, VERSION, found, style=style, rule="tests", max_new_tokens=512, whole=whole, where=str(path)
@@ -88,7 +98,10 @@ def problem_of(content: Any, source: str, *, pool: bool = False) -> Problem:
             f"no {', '.join(lacking[fields])}. Expected {', '.join(HUMANEVAL_FIELDS)} (HumanEval's fields) or "
             f"{', '.join(MBPP_FIELDS)} (MBPP's)."
         )
-    return like_humaneval(row, source) if fields == HUMANEVAL_FIELDS else like_mbpp(row, source)
+    if not isinstance(row.get("family", ""), str):
+        raise ValueError(f"family is {row['family']!r:.60}, expected text: one name for problems that belong together.")
+    made = like_humaneval(row, source) if fields == HUMANEVAL_FIELDS else like_mbpp(row, source)
+    return replace(made, family=row.get("family", ""))
 
 
 def like_humaneval(row: dict[str, Any], source: str) -> Problem:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ class Scored:
     protocol: dict[str, str]
     samples: int  # of each problem
     passed: dict[str, int]  # by problem id
+    families: dict[str, str] = field(default_factory=dict[str, str])  # of each problem, if it has any; a run's only
 
     @property
     def hashes(self) -> dict[str, str]:
@@ -98,7 +99,8 @@ def scored(finished: Finished, row: Row, reasons: dict[tuple[str, str], str]) ->
         passed[name] = passed.get(name, 0) + bool(sample["passed"])
         if not sample["passed"]:
             reasons.setdefault((row.benchmark, name), f"{sample['status']}: {sample['reason']}".rstrip(": "))
-    return Scored(row.benchmark_hash, dict(row.protocol), row.samples, passed)
+    families = dict(zip(passed, row.families, strict=True)) if row.families else {}
+    return Scored(row.benchmark_hash, dict(row.protocol), row.samples, passed, families)
 
 
 def write(results: Results, path: Path) -> None:
@@ -107,6 +109,7 @@ def write(results: Results, path: Path) -> None:
     del body["reasons"]
     for one in body["benchmarks"].values():
         one["passed"] = dict(sorted(one["passed"].items()))
+        del one["families"]  # the benchmark's hash stands for them
     for name, one in results.benchmarks.items():
         body["benchmarks"][name]["hashes"] = one.hashes
     content = {"version": VERSION, "digest": digest(body)} | body

@@ -23,6 +23,7 @@ from harness.terminal.texts import Facts, about, budget_text, notes_of, seconds_
 from harness.types import Row
 from reports.checks import place, settings_label
 from reports.table import UNTRAINED, Table, build
+from reports.training import training_notes
 
 # Of a run's keys: what a line's name tells anyway, or what no result rests on.
 TOLD = {"recipe", "seed", "reference", "benchmark", "k", "command", "name", LOGITS_TEACHER, *NOT_RESULTS}
@@ -110,7 +111,7 @@ def table_of(finished: Finished, reference: str = "", adjust: Adjust = "holm") -
         ks=ks,
         budget="; or ".join(budgets),
         command=" && ".join(dict.fromkeys(facts["command"] for facts in finished.facts)),
-        notes=notes_of(finished.rows),
+        notes=[*notes_of(finished.rows), *training_notes(finished.timings)],
         adjust=adjust,
     )
     told = [about(facts) for facts in finished.facts]

@@ -120,7 +120,8 @@ def compare(candidate: Results, stored: Results, rules: Rules) -> Gate:
     margins = {name: rules.margins.get(name, rules.margin) for name in names}
     sizes = {name: (ours.samples, theirs.samples) for name, (ours, theirs) in pairs.items()}
     counts = {name: aligned(*pair) for name, pair in pairs.items()}
-    losses = {n: noninferiority.measure(*counts[n], sizes[n], margins[n], rules.alpha) for n in names}
+    units = {name: families(*pair) for name, pair in pairs.items()}
+    losses = {n: noninferiority.measure(*counts[n], sizes[n], margins[n], rules.alpha, units[n]) for n in names}
     adjusted = dict(zip(names, holm([losses[name].p_worse for name in names]), strict=True))
     found: list[Gated] = []
     for name in names:
@@ -143,6 +144,11 @@ def named(results: Results) -> str:
 
 def aligned(ours: Scored, theirs: Scored) -> tuple[list[int], list[int]]:
     return [ours.passed[name] for name in theirs.passed], list(theirs.passed.values())
+
+
+def families(ours: Scored, theirs: Scored) -> list[str]:
+    """Return the family of each problem, in the order of `aligned`; empty where the benchmark has none."""
+    return [ours.families[name] for name in theirs.passed] if ours.families else []
 
 
 def refuse(candidate: Results, stored: Results, rules: Rules) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib import resources
 from pathlib import Path
 from threading import Lock
 from urllib.parse import parse_qs, quote, urlsplit
@@ -18,6 +17,7 @@ from harness.errors import HarnessError, UsageError
 from harness.results import finished, pages
 from harness.terminal import texts
 from harness.terminal.status import read_status
+from reports.html import asset, sha256
 
 HOST = "127.0.0.1"
 REFRESH_S = 5  # between two looks at runs that are running
@@ -78,11 +78,16 @@ def index(entries: list[Entry]) -> str:
     import jinja2
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    folder = resources.files("reports") / "page"
-    style = (folder / "page.css").read_text(encoding="utf-8")
-    template = environment.from_string((folder / "index.html.j2").read_text(encoding="utf-8"))
     refresh = REFRESH_S if any(one.running for one in entries) else 0
-    return template.render(entries=entries, refresh=refresh, style=style, quote=quote)
+    script = asset("index.js")
+    return environment.from_string(asset("index.html.j2")).render(
+        entries=entries,
+        refresh=refresh,
+        style=asset("page.css"),
+        script=script,
+        script_hash=sha256(script),
+        quote=quote,
+    )
 
 
 def server(folder: Path, port: int) -> ThreadingHTTPServer:

@@ -18,12 +18,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-from harness.benchmarks.base import Benchmark
+from harness.benchmarks.base import Benchmark, families_of
 from harness.errors import ConfigError, DataError, SandboxError
 from harness.sandbox import Limits, Program
 from harness.scoring import samples as files
 from harness.scoring.journal import Entry, Journal, entry_of
 from harness.scoring.samples import Counted, Samples
+from harness.stats.clusters import rate
 from harness.stats.passk import Estimate, interval, pass_at_k
 from harness.steps.engine import VERDICTS, program_of
 from harness.store.keys import Json, digest
@@ -76,7 +77,8 @@ class Evaluation:
     in_process: int  # samples whose tests had to run inside the candidate's process
     slowest: tuple[Slow, ...]
     missing: tuple[str, ...]  # problems without a sample
-    odd: tuple[str, ...]  # texts that no evaluator can run
+    odd: tuple[str, ...]  # texts that no evaluator can run, and uneven numbers of samples
+    families: dict[str, str] = field(default_factory=dict[str, str])  # of each problem, where the benchmark has any
 
 
 @dataclass
@@ -237,6 +239,7 @@ def summary(
     order = [one.id for one in benchmark.problems if one.id in tally.correct]
     correct = {name: (tally.correct[name][0], tally.correct[name][1]) for name in order}
     least = min(n for _, n in correct.values())
+    families = families_of(one for one in benchmark.problems if one.id in correct)
     return Evaluation(
         name=samples.name,
         benchmark=benchmark.name,
@@ -246,7 +249,9 @@ def summary(
         results=results,
         row=None,
         samples=tally.seen,
-        pass_at_k={one: interval([pass_at_k(n, c, one) for c, n in correct.values()]) for one in ks if one <= least},
+        pass_at_k={
+            one: estimate([pass_at_k(n, c, one) for c, n in correct.values()], families) for one in ks if one <= least
+        },
         without={one: f"a problem has {least} samples only" for one in ks if one > least},
         correct=correct,
         statuses=dict(sorted(tally.statuses.items())),
@@ -254,7 +259,13 @@ def summary(
         slowest=tuple(one for _, _, one in sorted(tally.slow, key=lambda item: item[:2], reverse=True)),
         missing=files.missing(correct, {one.id: one for one in benchmark.problems}),
         odd=tuple(counted.odd),
+        families=dict(zip(correct, families, strict=True)) if families else {},
     )
+
+
+def estimate(scores: Sequence[float], families: Sequence[str]) -> Estimate:
+    """Return the mean of scores by problem; families are the units of its interval where problems have some."""
+    return rate(scores, families) if families else interval(scores)
 
 
 def row_of(found: Evaluation, benchmark: Benchmark) -> Row | None:
@@ -279,4 +290,5 @@ def row_of(found: Evaluation, benchmark: Benchmark) -> Row | None:
         truncated=0,
         statuses=found.statuses,
         weights="",
+        families=tuple(found.families.values()),
     )

@@ -42,7 +42,10 @@ def flips(a: Evaluation, b: Evaluation, k: int = 1) -> Flips:
     diffs = [y - x for x, y in zip(mine, other, strict=True)]
     up = [name for name, d in zip(shared, diffs, strict=True) if d > 0]
     down = [name for name, d in zip(shared, diffs, strict=True) if d < 0]
-    if all(d in (-1.0, 0.0, 1.0) for d in diffs):
+    if a.families:
+        low, high, p, *_ = paired.over_families(diffs, [a.families[name] for name in shared])
+        test = "t over families of problems"
+    elif all(d in (-1.0, 0.0, 1.0) for d in diffs):
         low, high = paired.score_interval(math.fsum(mine) / len(mine), len(up), len(down), len(diffs))
         p, test = mcnemar(len(up), len(down), midp=False), "exact McNemar"
     else:

@@ -55,7 +55,7 @@ class Counted:
     """What a first reading found."""
 
     samples: dict[str, int] = field(default_factory=dict[str, int])  # by problem
-    odd: list[str] = field(default_factory=list[str])  # the first texts that no evaluator can run, and why
+    odd: list[str] = field(default_factory=list[str])  # texts that no evaluator can run, and uneven numbers of samples
 
     @property
     def total(self) -> int:
@@ -216,6 +216,7 @@ def check(samples: Samples, by_id: Mapping[str, Problem], *, allow_missing: bool
     """Read all samples once and count them; DataError tells what is wrong, up to ten lines of it."""
     counted = Counted()
     wrong: list[str] = []
+    last: dict[str, str] = {}  # by problem, where its last sample stands
     faults = 0
     for place, raw in lines_of(samples):
         try:
@@ -226,6 +227,7 @@ def check(samples: Samples, by_id: Mapping[str, Problem], *, allow_missing: bool
                 wrong.append(f"{place}: {error}")
             continue
         counted.samples[sample.problem_id] = counted.samples.get(sample.problem_id, 0) + 1
+        last[sample.problem_id] = place
         if len(counted.odd) < TOLD and (why := oddity(sample.text)):
             counted.odd.append(f"{place}: {why}")
     if wrong:
@@ -240,7 +242,18 @@ def check(samples: Samples, by_id: Mapping[str, Problem], *, allow_missing: bool
             f"{samples.path}: {len(lacking)} of {len(by_id)} problems have no sample ({shown}). Add them, or say "
             "--allow-missing: the score is then over the others only."
         )
+    counted.odd += uneven(counted.samples, last)
     return counted
+
+
+def uneven(counts: Mapping[str, int], last: Mapping[str, str]) -> list[str]:
+    """Return a note on problems with another number of samples than most: a line may stand there twice, or lack."""
+    usual = Counter(counts.values()).most_common(1)[0][0]
+    odd = [name for name, n in counts.items() if n != usual]
+    if not odd:
+        return []
+    more = f"; so it is with {len(odd) - 1} more problems" if len(odd) > 1 else ""
+    return [f"{last[odd[0]]}: {odd[0]} has {counts[odd[0]]} samples by here, most problems have {usual}{more}"]
 
 
 def missing(counts: Mapping[str, object], by_id: Mapping[str, object]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from harness.scoring.clean import Cleaned
 from harness.scoring.evaluate import Evaluation
 from harness.scoring.flips import Flips
 from harness.scoring.score import Proof
+from harness.stats import clusters
 from harness.stats.passk import Estimate
 
 SHOWN = 5  # problems of a list
@@ -26,7 +27,7 @@ def evaluation(found: Evaluation) -> Iterator[str]:
     asked = len(found.correct) + len(found.missing)
     yield f"{found.benchmark} v{found.version}: {found.samples:,} samples of {len(found.correct)} of {asked} problems"
     for k, one in found.pass_at_k.items():
-        yield f"  pass@{k:<4} {percent(one)}  95 % interval over problems"
+        yield f"  pass@{k:<4} {percent(one)}  95 % interval over {units(found)}"
     for k, why in found.without.items():
         yield f"  pass@{k:<4}     -    {why}"
     yield f"  verdicts  {', '.join(f'{count:,} {status}' for status, count in found.statuses.items())}"
@@ -42,6 +43,12 @@ def evaluation(found: Evaluation) -> Iterator[str]:
     yield f"Results: {found.results}"
     if found.row is not None:
         yield f"Row:     {found.row}"
+
+
+def units(found: Evaluation) -> str:
+    """Return what an interval covers the draw of."""
+    several = len(set(clusters.units(list(found.families.values()))))
+    return f"{several} families of problems" if found.families else "problems"
 
 
 def conditions(found: Evaluation) -> Iterator[str]:
@@ -62,7 +69,7 @@ def table(found: Sequence[Evaluation], extractors: Sequence[str]) -> Iterator[st
     """Yield several scores, one a line, with the spread over extractors where there are several of a model."""
     first = found[0]
     asked = len(first.correct) + len(first.missing)
-    yield f"{first.benchmark} v{first.version}, {asked} problems: pass@k in % with 95 % interval over problems"
+    yield f"{first.benchmark} v{first.version}, {asked} problems: pass@k in % with 95 % interval over {units(first)}"
     ks = list(dict.fromkeys(k for one in found for k in (*one.pass_at_k, *one.without)))
     several = len(extractors) > 1
     wide = max(5, *(min(30, len(one.name)) for one in found))

@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.stats.multiplicity import holm
+from harness.stats.paired import unspread
 from harness.stats.passk import CONFIDENCE
 from harness.stats.power import detectable_at
-from harness.stats.seeds import satterthwaite, unspread, variance_of_mean
+from harness.stats.seeds import satterthwaite, variance_of_mean
 from harness.stats.student_t import t_quantile, t_tail
 
 Verdict = Literal["supported", "contradicted", "inconclusive"]

@@ -2,7 +2,8 @@
 
 `passed`: a loss of the margin or more is excluded. `regressed`: the candidate lost at least the margin, and no loss
 at all is excluded. Else `inconclusive`, with what would decide. One sample on each side: Tango's score test, which
-stays honest where few problems or none are discordant. Several: Student's t on the differences by problem.
+stays honest where few problems or none are discordant. Several: Student's t on the differences by problem, or by
+family of problems where they have families.
 `bench/gate.py` measures how often each answer is wrong.
 """
 
@@ -17,7 +18,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.stats import clusters
 from harness.stats.discordant import agresti_min_se, tango, tango_z
+from harness.stats.paired import unspread
 from harness.stats.passk import scores
 from harness.stats.student_t import t_quantile, t_tail
 
@@ -51,24 +54,37 @@ class Needed:
 
 
 def measure(
-    candidate: Sequence[int], baseline: Sequence[int], samples: tuple[int, int], margin: float, alpha: float = ALPHA
+    candidate: Sequence[int],
+    baseline: Sequence[int],
+    samples: tuple[int, int],
+    margin: float,
+    alpha: float = ALPHA,
+    families: Sequence[str] = (),
 ) -> Loss:
-    """Compare passing samples per problem, problems in one order; `samples` are the candidate's and the baseline's."""
+    """Compare passing samples per problem, problems in one order; `samples` are the candidate's and the baseline's.
+
+    With `families`, a name for each problem, it is Student's t over families of problems.
+    """
     assert len(candidate) == len(baseline) > 0, f"{len(candidate)} and {len(baseline)} problems cannot be paired"
     diffs = differences(candidate, baseline, samples)
     n, gained, lost = len(diffs), int((diffs > 0).sum()), int((diffs < 0).sum())
     value = float(diffs.mean())
-    if samples == (1, 1) or gained + lost == 0:
+    if families:
+        variance, df = clusters.variance_of_mean(diffs.tolist(), families)
+        se, df = (math.sqrt(variance), df) if variance > clusters.TINY else unspread(value, df + 1)
+        form = "t over families of problems"
+    elif samples == (1, 1) or gained + lost == 0:
         normal, form = NormalDist(), "Tango's score test"
         p_safe = 1 - normal.cdf(tango_z(gained, lost, n, -margin))
         p_worse = normal.cdf(tango_z(gained, lost, n, 0.0))
         low, high = tango(gained, lost, n, 1 - 2 * alpha)
         return Loss(value, low, high, p_safe, p_worse, agresti_min_se(gained, lost, n), n, gained, lost, form)
-    se, df = float(diffs.std(ddof=1)) / math.sqrt(n), n - 1
+    else:
+        se, df, form = float(diffs.std(ddof=1)) / math.sqrt(n), float(n - 1), "t over problems"
     half = t_quantile(1 - alpha, df) * se
     p_safe, p_worse = tail((value + margin), se, df), tail(-value, se, df)
     low, high = max(value - half, -1.0), min(value + half, 1.0)
-    return Loss(value, low, high, p_safe, p_worse, se, n, gained, lost, "t over problems")
+    return Loss(value, low, high, p_safe, p_worse, se, n, gained, lost, form)
 
 
 def differences(candidate: Sequence[int], baseline: Sequence[int], samples: tuple[int, int]) -> NDArray[np.float64]:

@@ -14,9 +14,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.stats import clusters
 from harness.stats.discordant import agresti_min_se, mcnemar, newcombe, tango
 from harness.stats.passk import CONFIDENCE, scores
-from harness.stats.student_t import t_quantile
+from harness.stats.student_t import t_quantile, t_tail
 
 EXTREME = 0.01  # nearer to 0 or 1 the interval is Newcombe's, never too narrow; else Tango's, nearer to its level
 DRAWS = 10_000  # of a bootstrap or permutation test: p is good to ± 0.004 at .05
@@ -38,19 +39,30 @@ class Difference:
     covers: Literal["problems", "seeds and problems"] = "problems"
 
 
-def compare(candidate: Sequence[int], reference: Sequence[int], samples: int, k: int = 1, seed: int = 0) -> Difference:
+def compare(
+    candidate: Sequence[int],
+    reference: Sequence[int],
+    samples: int,
+    k: int = 1,
+    seed: int = 0,
+    families: Sequence[str] = (),
+) -> Difference:
     """Compare two checkpoints from their passing samples per problem, problems in one order.
 
     One sample per problem: McNemar's mid-p test with Tango's interval, or Newcombe's where a rate is below
     1 or above 99 %. Several: the sign-flip test's p with Student's t interval over problems (a problem with all its
     samples), which covers better than the bootstrap's where scores are near 0 or 1. The same `seed`, the same digits.
+    With `families`, a name for each problem, Student's t over families of problems instead of either.
     """
     assert len(candidate) == len(reference), f"{len(candidate)} and {len(reference)} problems cannot be paired"
     pairs = zip(scores(candidate, samples, k), scores(reference, samples, k), strict=True)
     diffs = [a - b for a, b in pairs]
     n, gained, lost = len(diffs), sum(d > 0 for d in diffs), sum(d < 0 for d in diffs)
     mean = math.fsum(diffs) / n
-    if samples == 1 or gained + lost == 0:
+    if families:
+        low, high, p, se, df = over_families(diffs, families)
+        test = "t over families of problems"
+    elif samples == 1 or gained + lost == 0:
         # Without a single discordant problem a bootstrap would claim certainty; a score interval does not.
         passed = math.fsum(scores(reference, samples, k))
         low, high = score_interval(passed / n, gained, lost, n)
@@ -69,6 +81,25 @@ def t_interval(diffs: Sequence[float]) -> tuple[float, float, float, float]:
     se = math.sqrt(math.fsum((d - mean) ** 2 for d in diffs) / (n * df))
     half = t_quantile(0.5 + CONFIDENCE / 2, df) * se
     return max(mean - half, -1.0), min(mean + half, 1.0), se, df
+
+
+def over_families(diffs: Sequence[float], families: Sequence[str]) -> tuple[float, float, float, float, float]:
+    """Return interval, p, standard error and degrees of freedom of a mean difference; families are the units."""
+    mean = math.fsum(diffs) / len(diffs)
+    variance, df = clusters.variance_of_mean(diffs, families)
+    se, df = (math.sqrt(variance), float(df)) if variance > clusters.TINY else unspread(mean, df + 1)
+    half = t_quantile(0.5 + CONFIDENCE / 2, df) * se
+    return max(mean - half, -1.0), min(mean + half, 1.0), min(2 * t_tail(abs(mean) / se, df), 1.0), se, df
+
+
+def unspread(value: float, units: int) -> tuple[float, float]:
+    """Return a standard error and its degrees of freedom where all contrasts are equal: none seen is not none there.
+
+    The interval that it gives is as wide as Clopper and Pearson's of a share of which none was seen.
+    """
+    half = (1 + abs(value)) * (1 - (0.5 - CONFIDENCE / 2) ** (1 / units))
+    df = float(max(units - 1, 1))
+    return half / t_quantile(0.5 + CONFIDENCE / 2, df), df
 
 
 def score_interval(reference: float, gained: int, lost: int, n: int) -> tuple[float, float]:

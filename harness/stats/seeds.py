@@ -13,25 +13,35 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.stats.paired import DRAWS, Difference
+from harness.stats import clusters
+from harness.stats.paired import DRAWS, Difference, unspread
 from harness.stats.passk import CONFIDENCE, Estimate, scores, wilson
 from harness.stats.student_t import t_quantile, t_tail
 
 BySeed = Sequence[Sequence[int]]  # passing samples per problem, one sequence for each seed
 
 
-def two_level(candidate: BySeed, reference: BySeed, samples: int, k: int = 1, *, paired: bool = True) -> Difference:
+def two_level(
+    candidate: BySeed,
+    reference: BySeed,
+    samples: int,
+    k: int = 1,
+    *,
+    paired: bool = True,
+    families: Sequence[str] = (),
+) -> Difference:
     """Compare two recipes over seeds and problems.
 
     `paired`: seed by seed, the i-th of one with the i-th of the other, for recipes run with the same seeds (a seed
     drives pool and order, so their scores move together). Otherwise seeds are independent draws (Welch). A reference
     with a single entry is one fixed checkpoint, such as the untrained student, and adds no spread of seeds.
+    `families` names each problem's: then families, not problems, are what is drawn beside seeds.
     """
     assert len(candidate) >= 2, f"{len(candidate)} seed: use paired.compare, which speaks of checkpoints"
     a, b = matrix(candidate, samples, k), matrix(reference, samples, k)  # (seeds, P)
     assert a.shape[1] == b.shape[1], f"{a.shape[1]} and {b.shape[1]} problems cannot be paired"
     by_problem = a.mean(axis=0) - b.mean(axis=0)  # (P,)
-    parts = [variance_of_mean(by_problem)]
+    parts = [over_problems(by_problem, families)]
     if len(b) == 1:
         parts.append(variance_of_mean(a.mean(axis=1)))
     elif paired:
@@ -41,16 +51,19 @@ def two_level(candidate: BySeed, reference: BySeed, samples: int, k: int = 1, *,
         parts += [variance_of_mean(a.mean(axis=1)), variance_of_mean(b.mean(axis=1))]
     value, (se, df) = float(by_problem.mean()), satterthwaite(parts)
     if se == 0:
-        se, df = unspread(value, a.shape[1])
+        se, df = unspread(value, parts[0][1] + 1)
     p = 2 * t_tail(abs(value) / se, df)
     half = t_quantile(0.5 + CONFIDENCE / 2, df) * se
-    form = "t over seeds and problems" + ("" if paired or len(b) == 1 else " (Welch)")
+    form = f"t over seeds and {'families of ' if families else ''}problems"
+    form += "" if paired or len(b) == 1 else " (Welch)"
     discordant = int(np.count_nonzero(np.abs(by_problem) > 1e-12))
     low, high = max(value - half, -1.0), min(value + half, 1.0)
     return Difference(value, low, high, min(p, 1.0), form, a.shape[1], discordant, se, df, "seeds and problems")
 
 
-def estimate(by_seed: BySeed, samples: int, k: int = 1, confidence: float = CONFIDENCE) -> Estimate:
+def estimate(
+    by_seed: BySeed, samples: int, k: int = 1, confidence: float = CONFIDENCE, families: Sequence[str] = ()
+) -> Estimate:
     """Return a recipe's mean pass@k over seeds and problems, its interval covering both.
 
     The interval is Wilson's with the effective number of problems, as in `passk.estimate`, and t instead of z.
@@ -58,9 +71,10 @@ def estimate(by_seed: BySeed, samples: int, k: int = 1, confidence: float = CONF
     values = matrix(by_seed, samples, k)
     assert len(values) >= 2, f"{len(values)} seed: use passk.estimate"
     n, mean = values.shape[1], min(max(float(values.mean()), 0.0), 1.0)
-    se, df = satterthwaite([variance_of_mean(values.mean(axis=0)), variance_of_mean(values.mean(axis=1))])
+    parts = [over_problems(values.mean(axis=0), families), variance_of_mean(values.mean(axis=1))]
+    se, df = satterthwaite(parts)
     if se == 0:  # every score is 0, or every score is 1
-        effective, df = float(n), float(n - 1)
+        effective, df = float(parts[0][1] + 1), float(parts[0][1])
     else:
         effective = mean * (1 - mean) / se**2
     low, high = wilson(mean, effective, t_quantile(0.5 + confidence / 2, df))
@@ -92,23 +106,21 @@ def matrix(by_seed: BySeed, samples: int, k: int) -> NDArray[np.float64]:
     return np.array([scores(correct, samples, k) for correct in by_seed], dtype=np.float64)
 
 
+def over_problems(by_problem: NDArray[np.float64], families: Sequence[str]) -> tuple[float, int]:
+    """Return the variance of the mean over problems, or over their families, and its degrees of freedom."""
+    if not families:
+        return variance_of_mean(by_problem)
+    variance, df = clusters.variance_of_mean(by_problem.tolist(), families)
+    return (variance if variance > clusters.TINY else 0.0), df
+
+
 def variance_of_mean(values: NDArray[np.float64]) -> tuple[float, int]:
     """Return the estimated variance of the mean of `values`, and its degrees of freedom."""
     size = len(values)
     if size < 2:
         return 0.0, 1
     variance = float(values.var(ddof=1)) / size
-    return (variance if variance > 1e-18 else 0.0), size - 1  # below is rounding, not spread
-
-
-def unspread(value: float, problems: int) -> tuple[float, float]:
-    """Return a standard error and its degrees of freedom where all contrasts are equal: none seen is not none there.
-
-    The interval that it gives is as wide as Clopper and Pearson's of a share of which none was seen.
-    """
-    half = (1 + abs(value)) * (1 - (0.5 - CONFIDENCE / 2) ** (1 / problems))
-    df = float(max(problems - 1, 1))
-    return half / t_quantile(0.5 + CONFIDENCE / 2, df), df
+    return (variance if variance > clusters.TINY else 0.0), size - 1
 
 
 def satterthwaite(parts: Sequence[tuple[float, int]]) -> tuple[float, float]:

@@ -208,6 +208,27 @@ def test_a_file_of_ones_own_problems_is_a_benchmark(tmp_path: Path) -> None:
     assert load(str(path)).digest != found.digest
 
 
+def test_problems_of_ones_own_may_come_in_families(tmp_path: Path) -> None:
+    path = tmp_path / "mine.jsonl"
+    rows = [{**ROW, "task_id": at, "family": family} for at, family in enumerate(("a", "a", "b"))]
+    path.write_text("".join(json.dumps(one) + "\n" for one in rows))
+    assert base.families_of(load(str(path)).problems) == ("a", "a", "b")
+
+
+@pytest.mark.parametrize(
+    ("families", "said"),
+    [(("a", "a"), r"all 2 problems are of the family 'a'"), (("a", 3), r"mine\.jsonl:2: family is 3, expected text")],
+)
+def test_families_that_allow_no_interval_are_refused(
+    tmp_path: Path, families: tuple[str | int, ...], said: str
+) -> None:
+    path = tmp_path / "mine.jsonl"
+    rows = [{**ROW, "task_id": at, "family": family} for at, family in enumerate(families)]
+    path.write_text("".join(json.dumps(one) + "\n" for one in rows))
+    with pytest.raises(DataError, match=said):
+        load(str(path))
+
+
 def test_a_file_with_faults_is_refused_with_its_lines(tmp_path: Path) -> None:
     path = tmp_path / "mine.jsonl"
     path.write_text(json.dumps(ROW) + "\n{}\nno\n")

@@ -59,7 +59,7 @@ def test_caption_states_what_the_table_rests_on() -> None:
 
 def test_a_line_that_is_unfinished_is_told_in_the_caption() -> None:
     rows = [row(), row("iterkd", seed=0, cycle=1), row("iterkd", seed=1, cycle=1), row("iterkd", seed=0, cycle=2)]
-    assert "iterkd: unfinished, shown up to cycle 1 of 2." in latex(build(rows))
+    assert "Unfinished: iterkd is shown up to cycle 1 of 2;" in latex(build(rows))
 
 
 @pytest.mark.slow

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-from collections.abc import Iterator
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +18,6 @@ from tests.reports.folders import write_run
 from tests.reports.rows import example, row
 
 EVIL = "</script><script>window.broken = 1</script><img src=x onerror='window.broken = 1'>\u2028"
-CHROMIUM = next((found for name in ("chromium", "chromium-browser") if (found := shutil.which(name))), None)
 
 
 def made(folder: Path, rows: list[Row], completion: str = "    return x\n", **run: Any) -> str:
@@ -98,21 +93,6 @@ def test_an_endless_answer_is_cut_and_says_so() -> None:
 def test_equal_runs_make_equal_pages(tmp_path: Path) -> None:
     one, other = (made(tmp_path / name / "run", small()) for name in ("a", "b"))
     assert one.replace(str(tmp_path / "a"), "") == other.replace(str(tmp_path / "b"), "")
-
-
-@pytest.fixture
-def browser() -> Iterator[Any]:
-    """Start the system's Chromium; skip where it or Playwright is missing, but fail in CI."""
-    strict = os.environ.get("HARNESS_CI") == "1"
-    if not strict and (CHROMIUM is None or find_spec("playwright") is None):
-        pytest.skip("needs chromium (apt-get install chromium) and playwright (pip install playwright)")
-    assert CHROMIUM, "HARNESS_CI=1 and no chromium: apt-get install chromium"
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 class Watched:

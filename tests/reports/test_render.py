@@ -59,6 +59,13 @@ def test_one_seed_is_the_first_thing_said() -> None:
     assert "one seed" not in terminal(table("iterkd", seeds=(0, 1, 2)))
 
 
+def test_an_unfinished_line_is_named_before_the_numbers() -> None:
+    rows = [row(), row("iterkd", seed=0, cycle=1), row("iterkd", seed=1, cycle=1), row("iterkd", seed=0, cycle=2)]
+    said = "unfinished: iterkd is shown up to cycle 1 of 2; "
+    assert terminal(build(rows)).replace("\n", " ").startswith(said)
+    assert markdown(build(rows)).startswith(f"> {said}")
+
+
 def test_intervals_say_what_they_cover() -> None:
     assert "[95 % interval] over problems\n" in terminal(table("iterkd"))
     several = terminal(table("iterkd", seeds=(0, 1, 2)))

@@ -7,11 +7,13 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harness.errors import UsageError
-from harness.results.serve import HOST, Runs, reply, server
+from harness.results import serve
+from harness.results.serve import HOST, Entry, Runs, reply, server
 from tests.reports.folders import write_run
 from tests.reports.rows import row
 
@@ -85,3 +87,30 @@ def test_requests_that_name_another_host_are_refused(port: int, host: str | None
 def test_port_that_is_taken_is_told(runs: Path, port: int) -> None:
     with pytest.raises(UsageError, match=f"--port {port}: cannot listen there"):
         server(runs, port)
+
+
+@pytest.mark.slow
+def test_ticks_stay_while_the_list_looks_again(browser: Any, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = {"one": Entry("one", ("finished",), True, False), "two": Entry("two", ("step 1",), False, True)}
+    monkeypatch.setattr(serve, "REFRESH_S", 0.2)
+
+    def entries(runs: Runs) -> list[Entry]:
+        del runs
+        return list(shown.values())
+
+    def note(told: Any) -> None:
+        if told.type == "error":
+            errors.append(told.text)
+
+    errors: list[str] = []
+    monkeypatch.setattr(Runs, "entries", entries)
+    page = browser.new_page()
+    page.on("console", note)
+    page.goto(f"http://{HOST}:{port}/")
+    page.check("input[value=one]")
+    for entry in (Entry("two", ("step 2",), False, True), Entry("two", ("finished, too",), True, False)):
+        shown["two"] = entry
+        page.wait_for_function("text => document.body.innerText.includes(text)", arg=entry.lines[0])
+        assert page.is_checked("input[value=one]")
+        assert page.evaluate("document.activeElement.value") == "one"
+    assert not page.is_checked("input[value=two]") and page.inner_text("#told") == "" and not errors

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from harness.errors import HarnessError, SandboxError, UsageError
-from harness.stats import paired, passk, seeds
+from harness.stats import clusters, paired, passk, seeds
 from harness.types import Spent
+from reports.facts import headline, score_title
 from reports.table import build
 from tests.reports.rows import example, row
 
@@ -118,7 +119,7 @@ def test_seconds_that_are_not_known_for_every_seed_are_not_averaged() -> None:
 def test_unfinished_seed_holds_its_line_back_and_the_table_says_so() -> None:
     table = build([BASE, OURS, replace(OURS, seed=1), replace(OURS, cycle=2)])
     assert table.lines[1].final_cycle == 1
-    assert table.notes == ("iterkd: unfinished, shown up to cycle 1 of 2",)
+    assert table.warnings == ("unfinished: iterkd is shown up to cycle 1 of 2",)
 
 
 def test_several_k_are_scored_and_the_first_is_compared() -> None:
@@ -207,7 +208,16 @@ def test_gain_is_over_the_untrained_student_whatever_the_reference() -> None:
     assert table.lines[0].gains == {}
 
 
+def test_families_of_problems_are_the_units_of_scores_and_differences_and_the_table_says_so() -> None:
+    families = tuple("aabbccdd")
+    joined = build([replace(one, families=families) for one in (BASE, OURS)])
+    score, difference = joined.lines[1].scores[0].estimate, joined.lines[1].comparisons[0].difference
+    assert score == clusters.rate(passk.scores(OURS.correct, 1), families)
+    assert difference.test == "t over families of problems"
+    assert "8 problems of 4 families" in score_title(joined.benchmarks[0], 1)
+
+
 def test_a_line_that_lacks_a_benchmark_is_named() -> None:
     table = build([BASE, OURS, replace(BASE, benchmark="humaneval")])
-    assert table.warnings == ("iterkd: not evaluated on humaneval",)
-    assert table.warnings[0] in table.notes
+    assert table.warnings == ("not evaluated on humaneval: iterkd",)
+    assert headline(table).startswith(table.warnings[0])

@@ -246,3 +246,15 @@ def test_output_that_cannot_be_written_is_told(
 def test_baseline_holds_what_is_refused_on(stored: Path) -> None:
     content = json.loads(stored.read_text())
     assert set(content["benchmarks"]["pipelines"]["hashes"]) == {"benchmark", "prompt", "judge", "decoding"}
+
+
+def test_families_of_problems_count_once_at_the_gate(tmp_path: Path, stored: Path) -> None:
+    lost = [0] * 20 + GOOD[20:]  # of one family, so it may be that family's doing
+    families = tuple("one" if at < 40 else str(at) for at in range(N))
+    run = write_run(tmp_path / "new", [BASE, trained(lost)])
+    in_families = write_run(
+        tmp_path / "families", [replace(BASE, families=families), replace(trained(lost), families=families)]
+    )
+    assert (command(run, stored), command(in_families, stored)) == (1, 3)
+    baseline.write(baseline.of_run(in_families), tmp_path / "again.json")
+    assert "families" not in (tmp_path / "again.json").read_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,15 @@ def test_several_samples_are_compared_by_their_pass_rates() -> None:
     b = scored("b", **{f"p{n}": (3, 4) for n in range(12)})
     found = flips(a, b)
     assert found.difference == pytest.approx(0.5) and "permutation" in found.test and found.p < 0.01
+
+
+def test_families_of_problems_are_compared_as_families() -> None:
+    a = scored("a", **{f"p{n}": (0, 1) for n in range(12)})
+    b = scored("b", **{f"p{n}": (int(n < 6), 1) for n in range(12)})
+    families = {f"p{n}": str(n // 6) for n in range(12)}  # one family was won, the other not
+    found = flips(replace(a, families=families), replace(b, families=families))
+    assert (found.difference, found.test) == (0.5, "t over families of problems")
+    assert flips(a, b).p < 0.05 < 0.3 < found.p
 
 
 def test_problems_that_only_one_answers_are_left_out() -> None:

@@ -127,6 +127,18 @@ def test_a_text_that_no_evaluator_runs_is_named_and_kept(tmp_path: Path, text: s
     assert all(one.startswith(f"{path}:1: ") and said in one for one in counted.odd)
 
 
+def test_a_problem_with_more_samples_than_most_is_told_with_its_line(tmp_path: Path) -> None:
+    by_id = {f"Mbpp/{n}": Problem(f"Mbpp/{n}", "def f():\n", "f", (), "") for n in range(3)}
+    path = tmp_path / "a.jsonl"
+    path.write_text(lines(*by_id, "Mbpp/1"))
+    [one] = files.found_at(path)
+    assert files.check(one, by_id, allow_missing=False).odd == [
+        f"{path}:4: Mbpp/1 has 2 samples by here, most problems have 1"
+    ]
+    path.write_text(lines(*by_id, *by_id))
+    assert not files.check(one, by_id, allow_missing=False).odd
+
+
 def test_an_empty_folder_says_what_was_expected(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no samples here.*\.jsonl"):
         files.found_at(tmp_path)

@@ -50,6 +50,16 @@ def test_rate_stays_within_zero_and_one() -> None:
     assert found.high - found.low > passk.interval([1] * 19 + [0]).high - passk.interval([1] * 19 + [0]).low
 
 
+def test_a_problem_without_a_family_is_one_of_its_own() -> None:
+    named = clusters.variance_of_mean([1, 0, 0, 1], ["a", "a", "b", "c"])
+    assert clusters.variance_of_mean([1, 0, 0, 1], ["a", "a", "", ""]) == named
+
+
+def test_a_single_family_tells_nothing_of_others() -> None:
+    found = clusters.rate([1, 0, 1, 1], ["a"] * 4)
+    assert (found.value, found.low, found.high) == (0.75, 0.0, 1.0)
+
+
 def test_one_family_is_refused() -> None:
     with pytest.raises(UsageError, match="1 families"):
         clusters.clustered([1, 0], ["a", "a"])

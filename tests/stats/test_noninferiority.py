@@ -91,3 +91,12 @@ def test_errors_stay_at_their_level(samples: int) -> None:
         worse = rng.binomial(samples, 1 / (1 + np.exp(-(ease - 0.5)))).tolist()  # about 5 points
         wrong["loss of the margin passed"] += answer(worse, base, samples) == "passed"
     assert max(wrong.values()) <= 0.075 * 400
+
+
+def test_copies_of_problems_do_not_make_a_pass_surer() -> None:
+    once = [1, 0, 1, 1, 0, 1, 1, 1] * 5
+    copied = [value for value in once for _ in range(8)]
+    families = [str(at // 8) for at in range(len(copied))]
+    margin = 0.05
+    assert measure(copied, copied, (1, 1), margin).p_safe < 0.05
+    assert measure(copied, copied, (1, 1), margin, families=families).p_safe > 0.05

@@ -124,3 +124,22 @@ def test_pairing_beats_the_separate_intervals() -> None:
 def test_comparison_at_k_uses_pass_at_k() -> None:
     found = paired.compare([2, 2, 2, 0], [1, 2, 2, 0], samples=2, k=2)
     assert found.value == 0  # one of two samples is enough for pass@2
+
+
+COPIES = [at for at in range(20) for _ in range(4)]  # every problem four times
+FAMILIES = [f"f{at}" for at in COPIES]
+OURS, THEIRS = [at % 3 != 0 for at in COPIES], [at % 2 == 0 for at in COPIES]
+
+
+def test_copies_of_problems_widen_the_interval_that_families_are_known_for() -> None:
+    apart = paired.compare(OURS, THEIRS, 1)
+    joined = paired.compare(OURS, THEIRS, 1, families=FAMILIES)
+    assert joined.value == apart.value and joined.test == "t over families of problems"
+    assert joined.high - joined.low > 1.8 * (apart.high - apart.low)
+    assert joined.p > apart.p
+
+
+def test_families_without_a_difference_leave_an_interval() -> None:
+    found = paired.compare(OURS, OURS, 1, families=FAMILIES)
+    alone = paired.compare(OURS[::4], OURS[::4], 1, families=FAMILIES[::4])
+    assert (found.low, found.high, found.p) == (alone.low, alone.high, 1.0) and found.low < -0.1

@@ -104,3 +104,15 @@ def test_two_way_bootstrap_is_seeded_and_brackets_the_value() -> None:
     low, high = seeds.two_way_bootstrap(ours, theirs, 1, seed=0, draws=1000)
     assert low < seeds.two_level(ours, theirs, 1).value < high
     assert (low, high) == seeds.two_way_bootstrap(ours, theirs, 1, seed=0, draws=1000)
+
+
+def test_copies_of_problems_count_once_where_their_families_are_known() -> None:
+    families = [str(at // 3) for at in range(30)]
+    ours = [[int((at // 3 + seed) % 3 == 0) for at in range(30)] for seed in range(3)]
+    theirs = [[int((at // 3 + seed) % 5 == 0) for at in range(30)] for seed in range(3)]
+    once = [[own[::3] for own in side] for side in (ours, theirs)]
+    found, expected = seeds.two_level(ours, theirs, 1, families=families), seeds.two_level(*once, 1)
+    assert (found.low, found.high, found.p) == pytest.approx((expected.low, expected.high, expected.p))
+    assert found.test == "t over seeds and families of problems"
+    score = seeds.estimate(ours, 1, families=families)
+    assert (score.low, score.high) == pytest.approx((seeds.estimate(once[0], 1).low, seeds.estimate(once[0], 1).high))
