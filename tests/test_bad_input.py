@@ -22,7 +22,7 @@ pytestmark = pytest.mark.compare
         (["recipe=iterkd", "teacher=oracel"], "oracle"),
         (["recipe=no_such.recipe"], "no_such.recipe"),
         (["recipe=kd-fkl", "logits=no-such-folder"], "logits=no-such-folder"),
-        (["recipe=iterkd", "train.micro_batches=3"], "batch 16 is not a multiple of micro_batches 3"),
+        (["recipe=iterkd", "train.micro_batches=3"], "train.batch=16: expected a multiple of train.micro_batches=3"),
         (["recipe=iterkd", "train.accelerate=nowhere.yaml"], "nowhere.yaml"),
         (["recipe=iterkd", "report_to=trackio"], "pip install trackio"),
         (["recipe=iterkd", "report_to=trakio"], "did you mean trackio?"),

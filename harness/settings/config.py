@@ -108,7 +108,9 @@ class OnRay:
 
     address: str = "auto"  # auto: the cluster of this machine; HOST:PORT; ray://HOST:PORT; local: one started for this
     variables: tuple[str, ...] = ()  # of this machine's environment that cells are given: HARNESS_DATA, OPENAI_API_KEY
-    restarts: int = 3  # of a cell whose node is lost
+    restarts: int = 3  # of a cell or a judge whose node is lost
+    judges: int = 0  # that all cells share, on any nodes; 0: each cell judges its programs on its own node
+    judge_cores: int = 1  # of each of them, and programs that it judges side by side
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,7 @@ class Run:
     jobs: int = 0  # cells at a time; 0: one per core, or one on a GPU; of a cluster: all that it takes
     workers: int = 0  # eval: programs judged side by side; 0: one per core
     report_to: tuple[Literal["tensorboard", "wandb", "mlflow", "trackio"], ...] = ()  # told the losses while training
+    telemetry: Literal["off", "otlp"] = "off"  # otlp: spans and counters to the collector that OTEL_* variables name
     keep: Literal["last", "best", "all"] = "last"  # checkpoints that stay in the run folder
     run: str = ""  # the run's folder; empty: runs/NAME-HASH
     store: str = "runs/store"  # the steps that all runs share: a folder, or postgresql://USER@HOST/DATABASE
@@ -162,7 +165,10 @@ class Run:
     data: str = ""  # folder of benchmark data; empty: what HARNESS_DATA says
 
 
-NOT_RESULTS = ("executor", "ray", "slurm", "jobs", "workers", "report_to", "keep", "run", "store", "artifacts", "data")
+NOT_RESULTS = (
+    *("executor", "ray", "slurm", "jobs", "workers", "report_to", "telemetry"),
+    *("keep", "run", "store", "artifacts", "data"),
+)
 MONEY = ("teacher_usd", "allow_unpriced")  # of the budget: whether a run may go on, and nothing that it finds
 SECRET_OPTION = re.compile(r"(?:^|\s)(--(?:api[-_]key|hf[-_]token))(?=[\s=]|$)")  # of a server
 

@@ -295,10 +295,12 @@ ABOVE_ZERO = (
     "sandbox.cpu_s",
     "sandbox.wall_s",
     "sandbox.memory_mb",
+    "ray.judge_cores",
     "slurm.hours",
 )
 NOT_NEGATIVE = (
     "jobs",
+    "ray.judges",
     "ray.restarts",
     "slurm.memory_gb",
     "slurm.restarts",
@@ -348,7 +350,8 @@ def check(run: Run, problems: list[str], *, sampled: bool) -> None:
         problems.append("benchmark=: none given. Expected one or more, as benchmark=pipelines,humaneval.")
     for k in run.k:
         if k < 1 or (sampled and k > run.decode.samples):
-            problems.append(f"k={k}: expected 1 to decode.samples={run.decode.samples}.")
+            most = f"1 to decode.samples={run.decode.samples}" if sampled else "1 or more"
+            problems.append(f"k={k}: expected {most}.")
     if run.decode.steps > 1 and run.style == "instruct":
         problems.append(f"decode.steps={run.decode.steps}: a repair continues a header. Say style=completion with it.")
     if run.decode.samples > 1 and run.decode.temperature == 0:

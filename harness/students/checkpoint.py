@@ -40,13 +40,24 @@ def quiet() -> Generator[None]:
             logging.enable_progress_bar()
 
 
+@contextmanager
+def reading(what: str, expected: str) -> Generator[None]:
+    """Say what of a model's folder the libraries cannot read, and why; Raises UsageError."""
+    try:
+        yield
+    except Exception as err:  # whatever a file makes a library raise: tokenizers know nothing narrower
+        said = " ".join(str(err).split())[:200]
+        raise UsageError(f"{what} cannot be read ({type(err).__name__}: {said}). Expected {expected}.") from err
+
+
 def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     """Read the tokenizer of a student's folder."""
     demand_student(folder)
     with importing():
         from transformers import AutoTokenizer
 
-    with quiet():
+    expected = "tokenizer.json and tokenizer_config.json, as save_pretrained writes them"
+    with quiet(), reading(f"{folder}: its tokenizer", expected):
         return AutoTokenizer.from_pretrained(folder, local_files_only=True)
 
 
@@ -97,18 +108,42 @@ def configuration(folder: Path) -> Any:
     with importing():
         from transformers import AutoConfig
 
-    return AutoConfig.from_pretrained(folder, local_files_only=True).get_text_config()
+    with reading(f"{folder}/config.json", "that of a model which this version of transformers knows"):
+        return AutoConfig.from_pretrained(folder, local_files_only=True).get_text_config()
 
 
-def layer_names(folder: Path) -> set[str]:
-    """Return the names of the linear layers of the model in a folder; its weights are not read."""
+def outline(folder: Path) -> PreTrainedModel:
+    """Return the model in a folder without the values of its weights, which are not read.
+
+    Raises UsageError unless the files hold every one of them: the library would draw what is missing at random.
+    """
+    configuration(folder)
     load_libraries()
-    import torch
     from transformers import AutoModelForCausalLM
-    from transformers.pytorch_utils import Conv1D  # GPT-2's linear layers
+    from transformers.utils import logging
 
-    with torch.device("meta"):
-        model: torch.nn.Module = AutoModelForCausalLM.from_config(configuration(folder))
+    expected = "whole safetensors files of a causal language model"
+    shown = logging.get_verbosity()
+    logging.set_verbosity_error()  # what it has to say of missing weights is said below
+    try:
+        with quiet(), reading(f"{folder}: its weights", expected):
+            read: Any = AutoModelForCausalLM.from_pretrained
+            model, found = read(folder, local_files_only=True, device_map="meta", output_loading_info=True)
+    finally:
+        logging.set_verbosity(shown)
+    if missing := sorted(found["missing_keys"]):
+        raise UsageError(
+            f"{folder}: its weights lack {len(missing)} tensors of a {type(model).__name__}, first {missing[0]}. "
+            f"Expected {expected}; put the folder together again, or take another model."
+        )
+    return model
+
+
+def linear_layers(model: PreTrainedModel) -> set[str]:
+    """Return the names of a model's linear layers."""
+    import torch
+    from transformers.pytorch_utils import Conv1D  # GPT-2's
+
     return {name for name, layer in model.named_modules() if isinstance(layer, torch.nn.Linear | Conv1D)}
 
 

@@ -56,6 +56,19 @@ def computing(device: str, threads: int) -> Generator[None]:
             torch.use_deterministic_algorithms(deterministic_before, warn_only=warn_before)
 
 
+def release(device: str) -> None:
+    """Give a GPU's memory back that nothing uses any more: to what comes next, a server of its own process included.
+
+    A trainer and its callbacks hold one another, so that only the collector finds them, and torch keeps what they had.
+    """
+    if device == "cpu":
+        return
+    import torch
+
+    gc.collect()
+    torch.cuda.empty_cache()
+
+
 @contextmanager
 def own_randomness(device: str) -> Generator[None]:
     """Give the caller's global generators back as they were: the trainer library seeds all of them."""

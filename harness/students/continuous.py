@@ -46,10 +46,11 @@ def generate(loaded: Loaded, prompts: Sequence[str], decoding: Decoding, seeds: 
             continuous_batching_config=settings,
             warmup=loaded.device != "cpu",
         )
-    if len(found) < len(alive):
+    failed = [str(one.error) for one in found.values() if one.error is not None]
+    if failed or len(found) < len(alive):
         raise HarnessError(
-            f"generation.backend=continuous: {len(found)} of {len(alive)} prompts were answered. Take "
-            "generation.backend=transformers."
+            f"generation.backend=continuous: {len(found) - len(failed)} of {len(alive)} prompts were answered"
+            f"{f' ({failed[0]})' if failed else ''}. Take generation.backend=transformers."
         )
     for draw, output in zip(alive, found.values(), strict=True):
         draw.ids = list(output.generated_tokens)[: draw.room]

@@ -50,6 +50,16 @@ def encode_prompts(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str]) -
     return encoded
 
 
+def demand_known_tokens(name: str, tokenizer: PreTrainedTokenizerBase, width: int) -> None:
+    """Raise ConfigError for a tokenizer that has more tokens than the `width` of its model's embeddings."""
+    highest = max(tokenizer.get_vocab().items(), key=lambda item: item[1])
+    if highest[1] >= width:
+        raise ConfigError(
+            f"{name}: its tokenizer numbers tokens up to {highest[1]} ({highest[0]!r}), its model knows {width}. Take "
+            "the tokenizer that belongs to it, or resize the model's embeddings (resize_token_embeddings)."
+        )
+
+
 def demand_whole_texts(name: str, tokenizer: PreTrainedTokenizerBase) -> None:
     """Raise ConfigError for a tokenizer whose student could not be trained: it has no end token, or loses code."""
     if special(tokenizer, "eos_token_id") is None:

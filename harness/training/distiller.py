@@ -1,4 +1,4 @@
-"""The subclass of transformers' Trainer that every fit runs on: it overrides the loss, and nothing else.
+"""The subclass of transformers' Trainer that every fit runs on: its loss, optimiser and rates are ours, all else its.
 
 Importing this module loads torch and transformers; `trainer.fit` does so when it is called.
 """
@@ -71,7 +71,7 @@ class Layout(Dataset[dict[str, Any]]):
         return self.inputs(self.part(place), sum(len(row.completion) for row in step)) | {
             "pairs": sum(row.rejected is not None for row in step),
             "place": place,
-            "labels": () if self.labels is None else soft_labels(self.labels, self.part(place)),
+            "labels": self.labels.tensors(self.part(place)) if self.labels else (),
         }
 
     def part(self, place: int) -> list[TokenRow]:
@@ -93,14 +93,6 @@ class Layout(Dataset[dict[str, Any]]):
         }
 
 
-def soft_labels(cache: LogitCache, rows: Sequence[TokenRow]) -> tuple[torch.Tensor, ...]:
-    """Return what is kept of the teacher's distributions at the rows' labels, as the fields of `TopK`."""
-    kept = [cache.get(row.prompt, row.completion) for row in rows]
-    fields = ([getattr(one, name) for one in kept] for name in ("ids", "logp", "tail"))
-    ids, logp, tail = (torch.cat([torch.tensor(part) for part in parts]) for parts in fields)
-    return ids.long(), logp, tail
-
-
 class Distiller(Trainer):
     """transformers' Trainer with our objective in place of the model's own loss."""
 
@@ -112,9 +104,12 @@ class Distiller(Trainer):
         teacher: PreTrainedModel | None,
         layout: Layout,
         own: tuple[OwnTexts, Loaded] | None = None,
+        *,
+        schedule: Schedule,
         **arguments: Any,
     ) -> None:
         super().__init__(train_dataset=layout, **arguments)
+        self.schedule = schedule
         self.objective = objective
         self.teacher = teacher
         self.layout = layout
@@ -122,6 +117,26 @@ class Distiller(Trainer):
         self.lead: Lead | None = None  # what the teacher alone reads before every prompt
         self.drawn: dict[int, dict[str, Any]] = {}  # this update's own texts as inputs, by place
         self.sums: dict[str, dict[str, float]] = {}  # of each term since the last mark: total, count, pull
+
+    def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
+        """Make the optimiser when the library asks for it: weights that are shared out (FSDP) are so only by then."""
+        if getattr(self, "optimizer", None) is None:
+            cut: Any = model or self.model
+            self.optimizer = torch.optim.AdamW(
+                parameter_groups(cut, self.schedule.weight_decay),
+                lr=self.schedule.learning_rate,
+                betas=self.schedule.betas,
+                fused=True,
+            )
+        return self.optimizer
+
+    def create_scheduler(
+        self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
+    ) -> torch.optim.lr_scheduler.LRScheduler:
+        """Make the learning rates of the schedule."""
+        if getattr(self, "lr_scheduler", None) is None:
+            self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer or self.optimizer, self.schedule.rate)
+        return self.lr_scheduler
 
     def compute_loss(
         self,
@@ -311,7 +326,7 @@ def build(
     own: tuple[OwnTexts, Loaded] | None = None,
     report_to: Sequence[str] = (),
 ) -> Distiller:
-    """Assemble the trainer with a fresh optimiser."""
+    """Assemble the trainer, which makes a fresh optimiser."""
     arguments = arguments_of(model, schedule, seed, layout, scratch, report_to)
     layout.processes = arguments.world_size
     if schedule.batch % layout.parts:
@@ -324,22 +339,15 @@ def build(
         moved.to(arguments.device)
     if own is not None:
         own = own[0], replace(own[1], device=str(arguments.device))
-    optimizer = torch.optim.AdamW(
-        parameter_groups(model, schedule.weight_decay),
-        lr=schedule.learning_rate,
-        betas=schedule.betas,
-        fused=True,
-    )
-    rates = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule.rate)
     trainer = Distiller(
         objective,
         teacher,
         layout,
         own,
+        schedule=schedule,
         model=model,
         args=arguments,
         data_collator=first,
-        optimizers=(optimizer, rates),
     )
     if trainer.sharded and (schedule.lora is not None or own is not None):
         raise TrainingError("train.accelerate: adapters and the student's own texts need whole weights (DDP)")

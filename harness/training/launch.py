@@ -25,6 +25,7 @@ from harness.training.schedule import Mark
 WORKER = "harness.training.worker"
 JOB, EVENTS, LOG, CONFIGURATION = "job.json", "events.jsonl", "launch.log", "accelerate.yaml"
 LOOK_S = 0.1  # between two looks at what the processes report
+WRITE_ONE = "Write one with `accelerate config --config_file FILE`."
 TAIL = 1500  # characters of the log that an unforeseen end is told with
 
 
@@ -43,25 +44,30 @@ def launched(job: Job, work: Path, save_every_s: float) -> list[Mark]:
         raise TrainingError(ended["text"])
 
 
-def demand_configuration(file: str, device: str) -> None:
-    """Raise TrainingError for a configuration of accelerate that nothing can be launched by here."""
+def demand_configuration(file: str, device: str, *, adapter: bool = False) -> None:
+    """Raise TrainingError for a configuration of accelerate that nothing, or no adapter, can be trained by here."""
     import yaml
 
     try:
         said: Any = yaml.safe_load(Path(file).read_text())
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise TrainingError(f"train.accelerate={file}: it cannot be read ({error})") from error
+        raise TrainingError(f"train.accelerate={file}: it cannot be read ({error}). {WRITE_ONE}") from error
     kind = str(said.get("distributed_type", "")) if isinstance(said, dict) else ""
     if not kind:
         raise TrainingError(
-            f"train.accelerate={file}: no distributed_type; expected a file that `accelerate config` wrote"
+            f"train.accelerate={file}: no distributed_type; expected a file that `accelerate config` wrote. {WRITE_ONE}"
         )
     if kind == "DEEPSPEED" and find_spec("deepspeed") is None:
-        raise TrainingError(f"train.accelerate={file}: it needs deepspeed. Install it: pip install deepspeed")
+        raise TrainingError(f"train.accelerate={file}: it needs deepspeed. Install it: pip install deepspeed.")
+    if kind in ("FSDP", "DEEPSPEED") and adapter:
+        raise TrainingError(
+            f"train.accelerate={file}: {kind} shares the weights out, and an adapter is written from whole ones. Say "
+            "train.lora.rank=0, or take a configuration with distributed_type MULTI_GPU."
+        )
     if kind == "FSDP" and device == "cpu":  # accelerate 1.15 would run plain data-parallel processes and not say so
         raise TrainingError(
             f"train.accelerate={file}: weights are shared out (FSDP) on GPUs alone. Say device=cuda, or train with "
-            "train.processes=2, whose processes each hold all weights"
+            "train.processes=2, whose processes each hold all weights."
         )
 
 

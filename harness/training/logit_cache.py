@@ -29,8 +29,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from harness.training.batches import TokenRow
+
 LEAST_TAIL = -60.0  # log-probability of a tail that is nothing
+META, INDEX = "meta.json", "index.jsonl"
 FILES = ("ids.bin", "logp.bin", "tail.bin")
+REMEDY = (
+    "Put the folder back from a copy or take a new store (store=NEW_FOLDER), or have the teacher read along "
+    "(train.logits_top_k=0)."
+)
 
 
 @dataclass(frozen=True)
@@ -71,8 +78,8 @@ class LogitWriter:
     def __init__(self, folder: Path, k: int, vocabulary: int) -> None:
         assert 1 <= k <= vocabulary, f"k={k} of {vocabulary} tokens"
         self.k, self.rows = k, 0
-        (folder / "meta.json").write_text(json.dumps({"k": k, "vocabulary": vocabulary}), encoding="utf-8")
-        self.index = (folder / "index.jsonl").open("w", encoding="utf-8")
+        (folder / META).write_text(json.dumps({"k": k, "vocabulary": vocabulary}), encoding="utf-8")
+        self.index = (folder / INDEX).open("w", encoding="utf-8")
         self.streams = [(folder / name).open("wb") for name in FILES]
 
     def __enter__(self) -> LogitWriter:
@@ -100,18 +107,22 @@ class LogitReader:
         import numpy as np
 
         try:
-            self.meta: dict[str, Any] = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-            lines = (folder / "index.jsonl").read_text(encoding="utf-8").splitlines()
+            self.meta: dict[str, Any] = json.loads((folder / META).read_text(encoding="utf-8"))
+            lines = (folder / INDEX).read_text(encoding="utf-8").splitlines()
             self.known = {key: (start, count) for key, start, count in map(json.loads, lines)}
         except (OSError, ValueError) as err:
             raise StoreError(
-                f"{folder}: no cache of distributions ({err}). Expected a folder of `LogitWriter`."
+                f"{folder}: the teacher's cached distributions cannot be read ({err}). Expected {META} and {INDEX}, as "
+                f"a fit with train.logits_top_k wrote them. {REMEDY}"
             ) from err
         self.folder, self.k = folder, int(self.meta["k"])
         rows = sum(count for _, count in self.known.values())
         for name, width in zip(FILES, (4 * self.k, 2 * self.k, 4), strict=True):
             if (folder / name).stat().st_size != rows * width:
-                raise StoreError(f"{folder / name}: damaged, not as long as its index says. Put it back from a copy.")
+                raise StoreError(
+                    f"{folder / name}: {(folder / name).stat().st_size} bytes of the teacher's cached distributions, "
+                    f"expected {rows * width} by its index. {REMEDY}"
+                )
         self.ids: NDArray[np.int32] = mapped(folder / "ids.bin", np.int32)
         self.logp: NDArray[np.float16] = mapped(folder / "logp.bin", np.float16)
         self.tail: NDArray[np.float32] = mapped(folder / "tail.bin", np.float32)
@@ -142,8 +153,21 @@ class LogitCache:
         """Return what is kept for one text. Raises StoreError for one that is not there."""
         key = key_of(prompt, completion)
         if key not in self.places:
-            raise StoreError(f"no distributions for text {key[:12]} in {len(self.readers)} folders: of other data.")
+            folders = ", ".join(str(one.folder) for one in self.readers)
+            raise StoreError(
+                f"{folders}: no distributions of the teacher for the text {key[:12]}; expected one entry for every "
+                f"example that is trained on. {REMEDY}"
+            )
         return self.places[key].get(key)
+
+    def tensors(self, rows: Sequence[TokenRow]) -> tuple[Tensor, ...]:
+        """Return what is kept at the labels of some rows, one after another, as the fields of `TopK`."""
+        import torch
+
+        kept = [self.get(row.prompt, row.completion) for row in rows]
+        fields = ([getattr(one, name) for one in kept] for name in ("ids", "logp", "tail"))
+        ids, logp, tail = (torch.cat([torch.tensor(part) for part in parts]) for parts in fields)
+        return ids.long(), logp, tail
 
 
 def mapped(path: Path, kind: Any) -> NDArray[Any]:

@@ -14,9 +14,18 @@ from harness.errors import TrainingError
 from harness.store.keys import Json
 
 Precision = Literal["auto", "float32", "bfloat16"]
+HALF = 2  # code version of a fit in bfloat16; 2: a reference is scored in it, a teacher's head is not called in it
 ADAPTER = 2  # code version of a fit of an adapter; 2: a new one begins at values that the fit's seed draws
 # said in a key where they are used
 SWITCHES = ("lora", "recompute", "packing", "precision", "processes", "accelerate", "restarts", "tokens")
+COUNTS = {  # fields that are 1 or more, by the user's word for them
+    "updates": "budget.updates",
+    "batch": "train.batch",
+    "max_tokens": "train.max_tokens",
+    "threads": "threads",
+    "micro_batches": "train.micro_batches",
+    "processes": "train.processes",
+}
 
 
 @dataclass(frozen=True)
@@ -30,8 +39,8 @@ class Lora:
     def __post_init__(self) -> None:
         if self.rank < 1 or self.alpha <= 0 or not self.targets:
             raise TrainingError(
-                f"lora rank {self.rank}, alpha {self.alpha}, targets {self.targets}; expected 1 or more, above 0,"
-                " and one name or more"
+                f"train.lora: rank={self.rank}, alpha={self.alpha}, targets={','.join(self.targets)}; expected 1 or "
+                "more, above 0, and one name or more (all-linear: every linear layer but the head)."
             )
 
     def key(self) -> list[Json]:
@@ -66,25 +75,28 @@ class Schedule:
     tokens: int = 0  # that may go forward in each mark's share, which ends where they are spent; 0: no limit
 
     def __post_init__(self) -> None:
-        for name in ("updates", "batch", "max_tokens", "threads", "micro_batches", "processes"):
+        for name, key in COUNTS.items():
             if getattr(self, name) < 1:
-                raise TrainingError(f"schedule {name} is {getattr(self, name)}; expected 1 or more")
+                raise TrainingError(f"{key}={getattr(self, name)}: expected 1 or more.")
         if self.batch % (self.micro_batches * self.processes):
             raise TrainingError(
-                f"schedule batch {self.batch} is not a multiple of micro_batches {self.micro_batches} × processes "
-                f"{self.processes}"
+                f"train.batch={self.batch}: expected a multiple of train.micro_batches={self.micro_batches} × "
+                f"train.processes={self.processes}, as every one of them takes as many examples."
             )
         if self.accelerate and not Path(self.accelerate).is_file():
-            raise TrainingError(f"schedule accelerate is {self.accelerate!r}; expected a file of `accelerate config`")
+            raise TrainingError(
+                f"train.accelerate={self.accelerate}: no such file. Write one with `accelerate config --config_file "
+                "FILE`, or say train.processes=2 for plain data-parallel processes."
+            )
         if self.precision not in get_args(Precision):
-            raise TrainingError(f"schedule precision is {self.precision!r}; expected {', '.join(get_args(Precision))}")
+            raise TrainingError(f"train.precision={self.precision}: expected {', '.join(get_args(Precision))}.")
         if self.learning_rate <= 0 or self.warmup < 0 or not 0 <= self.final_ratio <= 1:
             raise TrainingError(
-                f"schedule learning_rate {self.learning_rate}, warmup {self.warmup}, final_ratio {self.final_ratio};"
-                " expected above 0, 0 or more, and 0 to 1"
+                f"train: learning_rate={self.learning_rate:g}, warmup={self.warmup}, final_ratio={self.final_ratio:g}; "
+                "expected above 0, 0 or more, and 0 to 1."
             )
         if self.device not in ("cpu", "cuda"):
-            raise TrainingError(f"schedule device is {self.device!r}; expected 'cpu' or 'cuda'")
+            raise TrainingError(f"device={self.device}: expected cpu or cuda.")
         if list(self.restarts) != sorted(set(self.restarts)) or any(not 1 <= at < self.updates for at in self.restarts):
             raise TrainingError(
                 f"schedule restarts are {self.restarts}; expected rising update counts in 1..{self.updates - 1}"
@@ -98,6 +110,8 @@ class Schedule:
         at_rest = {one.name: one.default for one in fields(self) if one.name in SWITCHES}
         if self.lora is not None:
             content["lora"]["version"] = ADAPTER
+        if self.bf16:
+            content["half"] = HALF
         if self.accelerate:
             content["accelerate"] = hashlib.sha256(Path(self.accelerate).read_bytes()).hexdigest()
         return {name: value for name, value in content.items() if name not in at_rest or value != at_rest[name]}

@@ -17,7 +17,7 @@ from harness.store.faults import told
 from harness.store.keys import Json
 from harness.store.steps import Compute, Payload, Step
 from harness.students.checkpoint import configuration, read_tokenizer
-from harness.students.compute import computing
+from harness.students.compute import computing, release
 from harness.students.logp import CHUNK_ELEMENTS, label_states
 from harness.training.job import Job
 from harness.training.logit_cache import Kept, LogitWriter, keep, key_of
@@ -54,6 +54,8 @@ def labels_of(job: Job, run: Run, artifacts: Artifacts, versions: dict[str, Json
 
     shared: Json = {**wanted.key(), "libraries": versions}
     records = run(Step("distributions", DISTRIBUTIONS, shared), [*keys], compute)
+    wanted.model = None  # its memory is the fit's now
+    release(job.schedule.device)
     return tuple(artifacts.path(name) for name in dict.fromkeys(one.payload["distributions"] for one in records))
 
 

@@ -5,7 +5,7 @@ It keeps no checkpoints besides the marks it is asked for, reports to nobody, an
 
 from __future__ import annotations
 
-import gc
+import logging
 import math
 import tempfile
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import NotFinite, TrainingError
 from harness.students.checkpoint import read_model, read_tokenizer, write
-from harness.students.compute import computing, importing, own_randomness
+from harness.students.compute import computing, importing, own_randomness, release
 from harness.students.engine import Loaded, end_tokens
 from harness.students.tokens import padding
 from harness.training.batches import TokenRow, collate, plan
@@ -84,8 +84,6 @@ def run_job(job: Job, work: Path, save_every_s: float = SAVE_EVERY_S) -> list[Ma
 def here(job: Job, folder: Path, save_every_s: float) -> list[Mark]:
     """Train in this process."""
     with importing():  # first of all, so that the whole of the loading goes uncollected
-        import torch
-
         import_module("harness.training.distiller")
 
     demand_device(job.schedule.device)
@@ -93,10 +91,26 @@ def here(job: Job, folder: Path, save_every_s: float) -> list[Mark]:
     while True:
         try:
             return fitting.attempt(Checkpoints(folder), save_every_s)
-        except torch.OutOfMemoryError as error:
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise
             fitting.micro_batches = more_parts(job.schedule.batch, fitting.micro_batches, str(error))
-        gc.collect()  # what the failed attempt held goes before the next one begins
-        torch.cuda.empty_cache()
+            tell_split(fitting.micro_batches)
+        finally:  # outside of the clause above, whose error holds the tensors of the failed attempt
+            release(job.schedule.device)
+
+
+def tell_split(parts: int) -> None:
+    """Tell the log that memory was lacking; where a fit ends, its mark says so too."""
+    logging.getLogger(__name__).warning("out of memory: an update is now split into %d forward passes", parts)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Tell whether memory was what an attempt lacked; some libraries have only words for it."""
+    import torch
+
+    said = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "DefaultCPUAllocator: can't allocate memory")
+    return isinstance(error, torch.OutOfMemoryError) or any(one in str(error) for one in said)
 
 
 def more_parts(batch: int, parts: int, reason: str) -> int:
@@ -145,7 +159,7 @@ class Fitting:
                 demand_packing(one)
         rows = found_rows.rows
         if objective.uses_reference:
-            rows = with_reference(model, rows, padding(tokenizer), schedule.batch)
+            rows = with_reference(model, rows, padding(tokenizer), schedule.batch, bf16=schedule.bf16)
         batches = plan(rows, job.data.order, schedule.updates, schedule.batch, job.seed)
         job = within_tokens(job, [sum(rows[index].forward_tokens for index in batch) for batch in batches])
         schedule, batches = job.schedule, batches[: job.schedule.updates]
@@ -187,8 +201,11 @@ class Fitting:
         return texts, Loaded(model, tokenizer, device, schedule.threads, max_tokens, ends, padding(tokenizer))
 
 
-def with_reference(model: PreTrainedModel, rows: list[TokenRow], pad: int, batch: int) -> list[TokenRow]:
-    """Score every pair's two texts, end tokens included, under the model as it stands."""
+def with_reference(model: PreTrainedModel, rows: list[TokenRow], pad: int, batch: int, *, bf16: bool) -> list[TokenRow]:
+    """Score every pair's two texts, end tokens included, under the model as it stands, in the format of its training.
+
+    A reference in another format would differ from the student before the first update already.
+    """
     import torch
 
     from harness.students.logp import token_logp
@@ -197,7 +214,7 @@ def with_reference(model: PreTrainedModel, rows: list[TokenRow], pad: int, batch
     found, was_training = list(rows), model.training
     pairs = sorted((place for place, row in enumerate(rows) if row.rejected is not None), key=lambda k: rows[k].length)
     model.eval()
-    with torch.no_grad():
+    with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
         for start in range(0, len(pairs), batch):
             places = pairs[start : start + batch]
             part = collate([rows[place] for place in places], pad)
@@ -233,6 +250,6 @@ def demand_device(device: str) -> None:
 
     if device == "cuda" and torch.cuda.device_count() != 1:
         raise TrainingError(
-            f"schedule device is 'cuda' and {torch.cuda.device_count()} CUDA devices are visible; exactly one is"
-            " needed: set CUDA_VISIBLE_DEVICES, or train with device=cpu"
+            f"device=cuda: {torch.cuda.device_count()} CUDA devices are visible, expected one. Set "
+            "CUDA_VISIBLE_DEVICES, or say device=cpu."
         )

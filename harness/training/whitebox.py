@@ -50,7 +50,8 @@ def live_divergence(soft: Soft, teacher: PreTrainedModel, front: Feed) -> Score:
         states, head = label_states(teacher, front.ids, front.mask, front.positions)
 
     def apart(logits: Tensor, at: slice) -> Tensor:
-        with torch.no_grad():
+        # a teacher computes in its own format, also where its head is called from within the student's forward pass
+        with torch.no_grad(), torch.autocast(states.device.type, enabled=False):
             theirs = head(states[at])  # fewer than logits where rejected texts follow
         own = logits[: len(theirs)]
         return divergences.from_logits(soft.divergence, theirs, own, tau=soft.tau, parameter=soft.parameter)

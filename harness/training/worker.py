@@ -25,18 +25,20 @@ def main() -> int:
         with (work / EVENTS).open("a") as stream:
             stream.write(json.dumps(event) + "\n")
 
-    import torch
-
     from harness.training.resume import Checkpoints
-    from harness.training.trainer import Fitting, more_parts
+    from harness.training.trainer import Fitting, more_parts, out_of_memory, tell_split
 
     fitting = Fitting(jobs.from_json(said, lambda done, updates: emit({"event": "progress", "done": done})))
     try:
         marks = fitting.attempt(Checkpoints(work), said["save_every_s"])
-    except torch.OutOfMemoryError as err:
+    except RuntimeError as err:
+        if not out_of_memory(err):
+            raise
         width = fitting.job.schedule.batch // int(os.environ.get("WORLD_SIZE", "1"))
         try:
-            emit({"event": "memory", "micro_batches": more_parts(width, fitting.micro_batches, str(err))})
+            parts = more_parts(width, fitting.micro_batches, str(err))
+            tell_split(parts)
+            emit({"event": "memory", "micro_batches": parts})
         except HarnessError as hopeless:
             emit({"event": "error", "text": str(hopeless)})
         return 1

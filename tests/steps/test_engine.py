@@ -164,6 +164,30 @@ def test_limits_do_not_depend_on_what_was_judged_first(opened):
     assert engine.jail().limits == engine.limits() and engine.limits().cpu_s == engine.judging.cpu_s
 
 
+def test_what_judges_elsewhere_takes_the_sandboxs_place_and_is_opened_for_work_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(engine_module, "Sandbox", None)  # none is opened here
+    jails: list[Stub] = []
+
+    def jail() -> Stub:
+        jails.append(Stub())
+        return jails[-1]
+
+    with Store(tmp_path / "store") as store, StepEngine(store, Judging(), "stub", jail=jail) as engine:
+        for _ in range(2):
+            engine.judge([(problem("one"), RIGHT)], 1.0)
+            engine.judge([(problem("one"), WRONG)], 1.0)
+    assert len(jails) == 1
+    with Store(tmp_path / "store") as store, StepEngine(store, Judging(), "stub", jail=jail) as engine:
+        engine.judge([(problem("one"), RIGHT)], 1.0)
+    assert len(jails) == 1
+
+
+def test_a_stronger_sandbox_is_opened_at_the_runs_level(opened):
+    engine = opened(level="process-only")
+    [verdict], _ = engine.judge([(problem("one"), RIGHT)], 1.0)
+    assert verdict.passed and verdict.level == "process-only"
+
+
 def test_a_failure_of_the_sandbox_is_an_error_and_no_record(opened, monkeypatch):
     monkeypatch.setattr(engine_module, "Sandbox", Stub)
     monkeypatch.setattr(Stub, "status", "infrastructure")

@@ -7,10 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
-from harness.comparison.driver import check
-from harness.errors import ConfigError
+from harness.comparison.driver import check, check_device
+from harness.errors import ConfigError, TrainingError
 from harness.settings.resolve import resolve
+from harness.training import launch
 from harness.training.job import Job, from_json, to_json
 from harness.training.objective import Dpo, Margin, Objective, Soft
 from harness.training.schedule import Lora, Schedule
@@ -46,3 +48,30 @@ def test_a_configuration_that_cannot_be_launched_by_is_told_before_anything_is_s
     (tmp_path / "mine.yaml").write_text(text)
     with pytest.raises(ConfigError, match=rf"train\.accelerate=.*mine\.yaml: {said}"):
         check(resolve(["recipe=seqkd", f"train.accelerate={tmp_path / 'mine.yaml'}"]))
+
+
+@pytest.mark.parametrize("kind", ["FSDP", "DEEPSPEED"])
+def test_an_adapter_is_refused_where_no_process_holds_all_weights(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "find_spec", str)  # whatever is asked for is there
+    (tmp_path / "mine.yaml").write_text(f"distributed_type: {kind}\n")
+    with pytest.raises(TrainingError, match=rf"{kind} shares the weights out.*train\.lora\.rank=0"):
+        launch.demand_configuration(str(tmp_path / "mine.yaml"), "cuda", adapter=True)
+
+
+@pytest.mark.parametrize(
+    ("found", "more", "said"),
+    [
+        (0, [], "torch sees no CUDA device"),
+        (4, [], "4 GPUs are visible here and a fit takes one"),
+        (2, ["train.processes=4"], "train.processes=4: each takes a GPU, and 2 are visible"),
+    ],
+)
+def test_gpus_that_do_not_fit_the_command_are_told_before_anything_is_spent(
+    monkeypatch: pytest.MonkeyPatch, found: int, more: list[str], said: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: found)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: found > 0)
+    with pytest.raises(ConfigError, match=said):
+        check_device(resolve(["recipe=seqkd", "device=cuda", *more]).run)

@@ -71,13 +71,13 @@ def test_a_cache_gives_back_what_was_written_from_all_its_folders(teacher: torch
 def test_a_text_that_was_not_kept_or_a_folder_that_is_damaged_is_told(teacher: torch.nn.Module, tmp_path: Path) -> None:
     with LogitWriter(tmp_path, 8, WIDTH) as writer:
         writer.add(key_of(*TEXTS[0]), kept_of(teacher, 0, 8))
-    with pytest.raises(StoreError, match="no distributions for text"):
+    with pytest.raises(StoreError, match=r"no distributions of the teacher for the text .* Put the folder back"):
         LogitCache([tmp_path]).get(*TEXTS[1])
     with (tmp_path / "ids.bin").open("ab") as stream:
         stream.write(b"more")
-    with pytest.raises(StoreError, match=r"ids\.bin: damaged"):
+    with pytest.raises(StoreError, match=r"ids\.bin: 132 bytes .*, expected 128"):
         LogitReader(tmp_path)
-    with pytest.raises(StoreError, match="no cache"):
+    with pytest.raises(StoreError, match="cannot be read"):
         LogitReader(tmp_path / "nowhere")
 
 

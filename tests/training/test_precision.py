@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 
-from harness.training.objective import Margin, Objective
+from harness.training import distiller
+from harness.training.objective import Dpo, Margin, Objective
 from harness.training.schedule import Mark, Schedule
 from harness.training.trainer import fit
 from harness.types import Example, TrainingSet
@@ -18,6 +20,7 @@ from tests.fakes import tiny_student
 
 DATA = TrainingSet(tuple(Example(f"def f{n}(x):\n", f"    return {n}\n", rejected="    pass\n") for n in range(4)))
 SCHEDULE = Schedule(updates=12, batch=4, warmup=1)
+FORMATS: list[tuple[Any, Any]] = [("cpu", "auto"), ("cuda", "auto"), ("cuda", "float32")]
 
 
 @pytest.fixture(scope="module")
@@ -73,3 +76,30 @@ def test_telemetry_is_off_unless_the_user_says_otherwise(
     monkeypatch.delenv("HF_HUB_DISABLE_TELEMETRY")
     train(student, tmp_path)
     assert os.environ["HF_HUB_DISABLE_TELEMETRY"] == "1"
+
+
+def test_a_reference_in_bfloat16_agrees_with_the_student_before_the_first_update(student: Path, tmp_path: Path) -> None:
+    schedule = replace(SCHEDULE, updates=1, precision="bfloat16")
+    [mark] = fit(student, DATA, Objective(Dpo(beta=50.0)), schedule, 0, lambda _: tmp_path)
+    assert mark.losses["dpo"] == pytest.approx(math.log(2.0), abs=1e-6)
+
+
+def test_the_half_precision_of_a_gpu_stands_in_a_fits_key() -> None:
+    keys = [Schedule(updates=1, device=device, precision=precision).key() for device, precision in FORMATS]
+    assert ["half" in key for key in keys] == [False, True, False]
+
+
+def test_the_trainer_makes_its_optimiser_itself_so_that_weights_may_be_shared_out_first(
+    student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library refuses an optimiser that is made before FSDP has cut the weights."""
+    given: list[Any] = []
+    made = distiller.Distiller.__init__
+
+    def watching(self: Any, *arguments: Any, **named: Any) -> None:
+        made(self, *arguments, **named)
+        given.append((self.optimizer, self.lr_scheduler))
+
+    monkeypatch.setattr(distiller.Distiller, "__init__", watching)
+    train(student, tmp_path)
+    assert given == [(None, None)]

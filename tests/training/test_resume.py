@@ -115,7 +115,7 @@ def test_a_short_fit_makes_no_checkpoint(student: Path, tmp_path: Path) -> None:
 
 
 def test_a_batch_too_large_for_memory_is_split_until_it_fits(
-    student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     true_scores, largest = distiller.label_scores, []
 
@@ -127,6 +127,7 @@ def test_a_batch_too_large_for_memory_is_split_until_it_fits(
 
     monkeypatch.setattr(distiller, "label_scores", cramped)
     marks = train(student, tmp_path, out=tmp_path / "split")
+    assert "out of memory: an update is now split into 4 forward passes" in caplog.text
     assert [mark.micro_batches for mark in marks] == [4, 4] and max(
         largest
     ) == 2  # one completion and its rejected text
