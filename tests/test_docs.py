@@ -78,3 +78,8 @@ def test_every_document_that_the_code_points_to_exists():
     named = {name for path in sources for name in re.findall(r"docs/[\w-]+\.md", path.read_text())}
     assert named
     assert [name for name in sorted(named) if not (ROOT / name).is_file()] == []
+
+
+@pytest.mark.parametrize("path", [*DOCUMENTS, ROOT / "CHANGELOG.md"], ids=lambda path: path.name)
+def test_no_placeholder_is_left_in_a_document(path):
+    assert not re.findall(r"@[A-Z]+@|\bTODO\b|\bFIXME\b|\bXXX\b", path.read_text())

@@ -1,14 +1,13 @@
 """What a recipe may import: the lab, the requests it sends, the terms it fits with, and the nouns it handles."""
 
 from harness.lab.lab import Filter, Lab
-from harness.lab.novelty import novel
 from harness.lab.posing import new_problems
 from harness.lab.quotas import drawn_by_quotas
 from harness.lab.ranges import in_range
 from harness.lab.rubric import Rubric
 from harness.lab.staging import SHARES, Curriculum, Cut, Metric, Replay, Scheme, allot, grade, stages_of, visits
 from harness.source.complexity import Halstead
-from harness.source.programs import completion_of, fragments, remainder, strip_comments
+from harness.source.programs import completion_of, fragments, strip_comments
 from harness.source.syntax import normal_form
 from harness.teachers.feedback import feedback, repair_prompt
 from harness.teachers.mutate import mutate
@@ -25,7 +24,7 @@ from harness.teachers.requests import (
     Solve,
     rubric_total,
 )
-from harness.teachers.scoring import Scores, heuristic
+from harness.teachers.scoring import heuristic
 from harness.training.objective import (
     CONTRASTS,
     Contrast,
@@ -70,7 +69,6 @@ __all__ = [
     "Rubric",
     "Sample",
     "Scheme",
-    "Scores",
     "Simpo",
     "Soft",
     "Solve",
@@ -91,8 +89,6 @@ __all__ = [
     "mutate",
     "new_problems",
     "normal_form",
-    "novel",
-    "remainder",
     "repair_prompt",
     "rubric_total",
     "stages_of",

@@ -27,7 +27,7 @@ class Moved:
     steps: int  # in the other store
     new: int  # of them, not here before
     artifacts: int  # that they refer to
-    accounts: int = 0  # of the ledger: cells of runs, each at one teacher
+    bills: int = 0  # of the ledger: cells of runs, each at one teacher
 
 
 @dataclass(frozen=True)

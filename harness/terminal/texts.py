@@ -193,8 +193,8 @@ def seconds_of(timings: Sequence[dict[str, Any]]) -> dict[tuple[str, str, int | 
 
 def moved(found: Moved) -> str:
     checkpoints = f"all {found.artifacts:,} checkpoints that they refer to are there"
-    accounts = f"; {found.accounts:,} accounts of what teachers were paid" if found.accounts else ""
-    return f"{found.steps:,} steps, {found.new:,} of them new; {checkpoints}{accounts}"
+    bills = f"; {found.bills:,} bills of teachers" if found.bills else ""
+    return f"{found.steps:,} steps, {found.new:,} of them new; {checkpoints}{bills}"
 
 
 def cleaned(found: Cleaned, dry: bool) -> str:
