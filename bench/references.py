@@ -117,7 +117,8 @@ def clustered() -> float:
     families = rng.integers(0, 40, 200)
     values = (rng.normal(0, 1, 40)[families] + rng.normal(0, 1, 200) > 0).astype(float)
     fitted: Any = sm.OLS(values, np.ones(200)).fit(cov_type="cluster", cov_kwds={"groups": families})
-    return abs(clusters.clustered(values.tolist(), families.tolist()).se - float(fitted.bse[0]))
+    variance, _ = clusters.variance_of_mean(values.tolist(), families.tolist())
+    return abs(math.sqrt(variance) - float(fitted.bse[0]))
 
 
 def powers() -> float:

@@ -72,10 +72,13 @@ def sentence(one: Gated, alpha: float) -> str:
 
 def decides(one: Gated) -> str:
     """Say what would decide an inconclusive comparison if the truth is as observed."""
-    needed = one.needed
-    if needed is None or (needed.problems is None and needed.samples is None):
+    needed, families = one.needed, one.loss.families
+    if families == 1:
+        return "What would decide it: problems of other families, as those of one tell nothing of them"
+    if needed is None or (needed.units is None and needed.samples is None):
         return "No number of samples would decide a difference as observed"
-    parts = [f"about {needed.problems:,} problems (now {one.loss.n:,})"] if needed.problems else []
+    kind, now = ("families of problems", families) if families else ("problems", one.loss.n)
+    parts = [f"about {needed.units:,} {kind} (now {now:,})"] if needed.units else []
     if needed.samples:
         parts.append(f"{needed.samples:,} samples of each problem on both sides (now {max(one.samples)})")
     tail = ""

@@ -5,6 +5,7 @@ It knows machines and executors, and nothing of what a cell computes.
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -89,6 +90,21 @@ def isolation() -> dict[str, Any]:
         return {"error": str(err)}
 
 
+def isolations() -> dict[str, dict[str, Any]]:
+    """Return the isolation that each node of the cluster gives, by the node's name."""
+    from harness.executors import ray
+
+    return isolations_of(frozenset(ray.name_of(node) for node in ray.nodes_up()))
+
+
+@functools.cache
+def isolations_of(up: frozenset[str]) -> dict[str, dict[str, Any]]:
+    """Ask all nodes, once while the same ones are up: for the run's level, and again when its judges are placed."""
+    from harness.executors import ray
+
+    return ray.everywhere(isolation)
+
+
 def check_nodes(run: Run, own: dict[str, Any], nodes: dict[str, dict[str, Any]]) -> None:
     """Raise ConfigError with every node that would find other numbers, and for a store that they cannot share."""
     wrong: list[str] = []
@@ -119,9 +135,7 @@ def weakest(run: Run, level: Level, missing: Sequence[str]) -> tuple[Level, tupl
     """
     found = (level, tuple(missing))
     if run.executor == "ray":
-        from harness.executors import ray
-
-        for name, node in judging_nodes(run, ray.everywhere(isolation)).items():
+        for name, node in judging_nodes(run, isolations()).items():
             if LEVELS.index(node["level"]) > LEVELS.index(found[0]):
                 found = (node["level"], tuple(f"{one} (node {name})" for one in node["missing"]))
     return found
@@ -200,11 +214,11 @@ def executor_of(run: Run, folder: Path) -> Execute:
 
 def shared_by_cells(run: Run, level: Level, actors: ExitStack) -> dict[str, Any]:
     """Start the actors that a command's cells share on Ray, and return what cells are told of them."""
-    from harness.executors import judges, pacing, ray
+    from harness.executors import judges, pacing
 
     told: dict[str, Any] = {}
     if run.ray.judges:
-        able = judging_nodes(run, ray.everywhere(isolation))
+        able = judging_nodes(run, isolations())
         terms = judges.Terms(level, limits_of(run.sandbox), run.ray.judge_cores)
         told["judges"] = actors.enter_context(judges.hired(judges_at(run, able), terms, run.ray.restarts))
     if any(name.startswith("openai") for name in (run.teacher.name, *(getattr(run.teacher, kind) for kind in KINDS))):

@@ -111,7 +111,10 @@ def check_room(run: Run) -> None:
 
 
 def check_device(run: Run) -> None:
-    """Raise ConfigError unless this machine, or a cluster's, has the GPUs that a fit takes."""
+    """Raise ConfigError unless this machine, where it is to train, has the GPUs that a fit takes.
+
+    Of Ray's nodes `cluster.check` asks that; Slurm is asked for GPUs with each batch job, and nobody looks before.
+    """
     if run.device != "cuda" or run.executor != "local":
         return
     import torch  # slow to load, so only where it is asked for

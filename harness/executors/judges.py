@@ -30,7 +30,8 @@ AHEAD = 2  # shards of one cell that a judge has: one under way and one waiting,
 LARGE_BYTES = 1 << 14  # checks of which more than so many would travel go by reference
 KEPT = 1024  # checks whose size or place is remembered; HumanEval+ has 164 problems, of 100 kB each
 LOSSES = 3  # judges that one shard may lose before it is thought to be what ends them
-PLACE_S = 120.0  # in which the first judge has to be there
+PLACE_S = 120.0  # in which the first judge has to be there, and one of them again where all were lost
+OPENING = "opening"  # the calls that a judge answers beside its work: whether it is there is told at once
 
 Told = dict[str, Any]
 
@@ -147,7 +148,8 @@ def hired(nodes: Sequence[str], terms: Terms, restarts: int) -> Generator[Told, 
     actors: list[Any] = []
     try:
         for name, node in zip(names, nodes, strict=True):
-            options = ray.remote(Judge).options(name=name, scheduling_strategy=affinity(node, soft=True), **common)
+            kind = ray.remote(concurrency_groups={OPENING: 1})(Judge)
+            options = kind.options(name=name, scheduling_strategy=affinity(node, soft=True), **common)
             actors.append(options.remote(terms, versions()))
         first, _ = ray.wait([opened(actor) for actor in actors], num_returns=1, timeout=PLACE_S)
         if not first:
@@ -155,9 +157,18 @@ def hired(nodes: Sequence[str], terms: Terms, restarts: int) -> Generator[Told, 
                 f"ray.judges={len(nodes)}: no judge got its {terms.workers} core(s) within {PLACE_S:.0f} s. Others use "
                 "the cluster: try later, or lower ray.judges."
             )
-        told = ray.get(first[0])
+        try:
+            told = ray.get(first[0])
+        except ray.exceptions.RayError as err:
+            raise SandboxError(
+                f"ray.judges={len(nodes)}: the first judge was lost before it could open ({one_line(err)[:160]}). Look "
+                "at its node with `ray status`, and run the same command again."
+            ) from err
         if "error" in told:
-            raise SandboxError(f"node {told['host']}: no programs can be judged there ({told['error']}).")
+            raise SandboxError(
+                f"node {told['host']}: no programs can be judged there ({told['error']}). Mend the node or take it out "
+                "of the cluster, and run the same command again."
+            )
         yield {"namespace": namespace, "names": names, "address": told["address"]}
     finally:
         ends = [actor.close.remote() for actor in actors]
@@ -167,8 +178,8 @@ def hired(nodes: Sequence[str], terms: Terms, restarts: int) -> Generator[Told, 
 
 
 def opened(judge: Any) -> Any:
-    """Ask a judge to open, however often it has to begin again before it answers."""
-    return judge.open.options(max_task_retries=-1).remote()
+    """Ask a judge to open, however often it has to begin again before it answers; other cells' programs go on."""
+    return judge.open.options(max_task_retries=-1, concurrency_group=OPENING).remote()
 
 
 @dataclass
@@ -224,11 +235,17 @@ class Judges:
         try:
             while call.waiting or call.again or call.flying:
                 self.deal(call)
-                [reply], _ = ray.wait([*call.flying, *self.opening], num_returns=1)
-                if reply in self.opening:
-                    self.greet(reply)
-                else:
-                    yield from self.collect(call, reply)
+                # Nothing flies while no judge is ready: those that begin again may never find a core.
+                limit = None if call.flying else PLACE_S
+                replies, _ = ray.wait([*call.flying, *self.opening], num_returns=1, timeout=limit)
+                if not replies:
+                    self.opening.clear()
+                    self.last = f"no core was free within {PLACE_S:.0f} s for one to begin again"
+                for reply in replies:
+                    if reply in self.opening:
+                        self.greet(reply)
+                    else:
+                        yield from self.collect(call, reply)
         finally:
             for reply in call.flying:  # left early: what a judge has not begun need not be judged
                 with suppress(ray.exceptions.RayError):
@@ -290,12 +307,14 @@ class Judges:
         if judge in self.ready:
             self.ready.remove(judge)
             self.opening[opened(judge)] = judge
-            self.tell(f"a judge on node {self.hosts[judge]} was lost; its programs are judged elsewhere")
+            then = "are judged elsewhere" if self.ready else "wait for a judge that has yet to begin"
+            self.tell(f"a judge on node {self.hosts[judge]} was lost; its programs {then}")
         shard.losses += 1
         if shard.losses >= LOSSES:
             raise SandboxError(
                 f"{LOSSES} judges were lost one after another with the same {len(shard.places)} programs, the first of "
-                f"problem {call.programs[shard.places[0]].id or '?'}; last: {why}. No score is made of this."
+                f"problem {call.programs[shard.places[0]].id or '?'}; last: {why}. No score is made of this. See "
+                "whether their nodes have memory for sandbox.memory_mb, and run the same command again."
             )
         call.again.append(shard)
         return []

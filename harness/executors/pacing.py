@@ -23,6 +23,7 @@ from harness.teachers.settings import Teaching
 
 NAME = "pacer"
 WAIT_S = 5.0  # for a turn, before a cell goes on at its share: its calls stand still as long
+ALONE_S = 60.0  # for which it then does not ask again
 LIMITS = ("x-ratelimit-limit-requests", "x-ratelimit-limit-tokens")  # headers that the pace reads
 
 log = logging.getLogger("harness.executors")
@@ -78,9 +79,10 @@ class SharedPace(Pace):
     def __init__(self, actor: Any, endpoint: Endpoint, sharing: int) -> None:
         super().__init__(endpoint.rpm, endpoint.tpm, sharing)
         self.actor, self.endpoint = actor, endpoint
+        self.alone_until = 0.0
 
     def slot(self, tokens: int, now: float) -> float:
-        told = self.ask(self.actor.slot, tokens)
+        told = self.ask(now, self.actor.slot, tokens)
         if told is None:
             return super().slot(tokens, now)
         wait, pause = told
@@ -88,7 +90,7 @@ class SharedPace(Pace):
         return max(now + wait, self.paused_until)
 
     def refused(self, seconds: float, now: float, *, alone: bool = False) -> None:
-        pause = self.ask(self.actor.refused, seconds, alone)
+        pause = self.ask(now, self.actor.refused, seconds, alone)
         if pause is None:
             super().refused(seconds, now, alone=alone)
         else:
@@ -98,13 +100,16 @@ class SharedPace(Pace):
         super().answered(headers, now)
         self.actor.answered.remote(self.endpoint, {name: headers[name] for name in LIMITS if name in headers})
 
-    def ask(self, method: Any, *words: Any) -> Any:
-        """Return what the actor answers; None where it is away."""
+    def ask(self, now: float, method: Any, *words: Any) -> Any:
+        """Return what the actor answers; None where it is away, or was a short while ago."""
+        if now < self.alone_until:
+            return None
         ray = package()
         try:
             return ray.get(method.remote(self.endpoint, *words), timeout=WAIT_S)
         except ray.exceptions.RayError as err:
-            log.warning("no pace is shared just now, this cell keeps to its share of the limits: %s", err)
+            log.warning("no pace is shared, this cell keeps to its share of the limits for %.0f s: %s", ALONE_S, err)
+            self.alone_until = now + ALONE_S  # each question would hold up all calls of the cell
             return None
 
 
@@ -128,4 +133,4 @@ def share(told: Mapping[str, str], teacher: Teacher) -> None:
     for member in members(teacher):
         backend = getattr(member, "backend", None)
         if isinstance(backend, OpenAIBackend):
-            backend.pace = SharedPace(actor, endpoint_of(backend.settings), backend.pace.sharing)
+            backend.go_at(SharedPace(actor, endpoint_of(backend.settings), backend.pace.sharing))

@@ -90,6 +90,9 @@ class Named(tuple[Any, ...]):
     def __new__(cls, items: tuple[Any, ...], fields: Sequence[str] = ()) -> Named:
         made = super().__new__(cls, items)
         made._fields = tuple(fields)
+        for name, item in zip(fields, items, strict=False):  # whatever was sent: there may be too few
+            if name in ("count", "index") and not callable(item):  # hides a tuple's method, but is none of a program's
+                vars(made)[name] = item
         return made
 
     def __getattr__(self, name: str) -> Any:

@@ -42,15 +42,15 @@ def flips(a: Evaluation, b: Evaluation, k: int = 1) -> Flips:
     diffs = [y - x for x, y in zip(mine, other, strict=True)]
     up = [name for name, d in zip(shared, diffs, strict=True) if d > 0]
     down = [name for name, d in zip(shared, diffs, strict=True) if d < 0]
-    if a.families:
-        low, high, p, *_ = paired.over_families(diffs, [a.families[name] for name in shared])
-        test = "t over families of problems"
-    elif all(d in (-1.0, 0.0, 1.0) for d in diffs):
+    if all(d in (-1.0, 0.0, 1.0) for d in diffs):
         low, high = paired.score_interval(math.fsum(mine) / len(mine), len(up), len(down), len(diffs))
         p, test = mcnemar(len(up), len(down), midp=False), "exact McNemar"
     else:
         low, high, *_ = paired.t_interval(diffs)
         p, test = paired.sign_flip(diffs, seed=0), "sign-flip permutation over problems"
+    if a.families:
+        low, high, p, *_ = paired.over_families(diffs, [a.families[name] for name in shared], (low, high, p))
+        test = "t over families of problems"
     mean = math.fsum(diffs) / len(diffs)
     alone = len(a.correct) + len(b.correct) - 2 * len(shared)
     return Flips(a.name, b.name, k, mean, low, high, p, test, len(shared), tuple(down), tuple(up), alone)

@@ -52,17 +52,14 @@ def compare(
     One sample per problem: McNemar's mid-p test with Tango's interval, or Newcombe's where a rate is below
     1 or above 99 %. Several: the sign-flip test's p with Student's t interval over problems (a problem with all its
     samples), which covers better than the bootstrap's where scores are near 0 or 1. The same `seed`, the same digits.
-    With `families`, a name for each problem, Student's t over families of problems instead of either.
+    With `families`, a name for each problem, Student's t over families of problems, never narrower than either.
     """
     assert len(candidate) == len(reference), f"{len(candidate)} and {len(reference)} problems cannot be paired"
     pairs = zip(scores(candidate, samples, k), scores(reference, samples, k), strict=True)
     diffs = [a - b for a, b in pairs]
     n, gained, lost = len(diffs), sum(d > 0 for d in diffs), sum(d < 0 for d in diffs)
     mean = math.fsum(diffs) / n
-    if families:
-        low, high, p, se, df = over_families(diffs, families)
-        test = "t over families of problems"
-    elif samples == 1 or gained + lost == 0:
+    if samples == 1 or gained + lost == 0:
         # Without a single discordant problem a bootstrap would claim certainty; a score interval does not.
         passed = math.fsum(scores(reference, samples, k))
         low, high = score_interval(passed / n, gained, lost, n)
@@ -71,6 +68,9 @@ def compare(
     else:
         low, high, se, df = t_interval(diffs)
         p, test = sign_flip(diffs, seed), "sign-flip permutation"
+    if families:
+        low, high, p, joined, df = over_families(diffs, families, (low, high, p))
+        se, test = max(se, joined), "t over families of problems"
     return Difference(mean, low, high, p, test, n, gained + lost, se, df)
 
 
@@ -83,13 +83,20 @@ def t_interval(diffs: Sequence[float]) -> tuple[float, float, float, float]:
     return max(mean - half, -1.0), min(mean + half, 1.0), se, df
 
 
-def over_families(diffs: Sequence[float], families: Sequence[str]) -> tuple[float, float, float, float, float]:
-    """Return interval, p, standard error and degrees of freedom of a mean difference; families are the units."""
+def over_families(
+    diffs: Sequence[float], families: Sequence[str], alone: tuple[float, float, float]
+) -> tuple[float, float, float, float, float]:
+    """Return interval, p, standard error and degrees of freedom of a mean difference; families are the units.
+
+    `alone` is interval and p with problems for units: what is returned is never narrower, nor p smaller. Those tests
+    stay honest where few problems are discordant, which t does not.
+    """
     mean = math.fsum(diffs) / len(diffs)
     variance, df = clusters.variance_of_mean(diffs, families)
     se, df = (math.sqrt(variance), float(df)) if variance > clusters.TINY else unspread(mean, df + 1)
-    half = t_quantile(0.5 + CONFIDENCE / 2, df) * se
-    return max(mean - half, -1.0), min(mean + half, 1.0), min(2 * t_tail(abs(mean) / se, df), 1.0), se, df
+    half, p = t_quantile(0.5 + CONFIDENCE / 2, df) * se, min(2 * t_tail(abs(mean) / se, df), 1.0)
+    low, high = max(mean - half, -1.0), min(mean + half, 1.0)
+    return min(low, alone[0]), max(high, alone[1]), max(p, alone[2]), se, df
 
 
 def unspread(value: float, units: int) -> tuple[float, float]:

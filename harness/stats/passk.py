@@ -74,7 +74,9 @@ def interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Estimat
 
 
 def wilson(p: float, n: float, z: float) -> tuple[float, float]:
-    """Return Wilson's interval of a share `p` of `n` trials; `n` may be an effective size."""
+    """Return Wilson's interval of a share `p` of `n` trials; `n` may be an effective size. No trials tell nothing."""
+    if n == 0:
+        return 0.0, 1.0
     scale = 1.0 + z * z / n
     centre = (p + z * z / (2 * n)) / scale
     half = z / scale * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))

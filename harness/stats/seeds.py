@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +36,8 @@ def two_level(
     `paired`: seed by seed, the i-th of one with the i-th of the other, for recipes run with the same seeds (a seed
     drives pool and order, so their scores move together). Otherwise seeds are independent draws (Welch). A reference
     with a single entry is one fixed checkpoint, such as the untrained student, and adds no spread of seeds.
-    `families` names each problem's: then families, not problems, are what is drawn beside seeds.
+    `families` names each problem's: then families, not problems, are what is drawn beside seeds,
+    and the answer is never surer than without them (Satterthwaite's degrees of freedom may rise with a variance).
     """
     assert len(candidate) >= 2, f"{len(candidate)} seed: use paired.compare, which speaks of checkpoints"
     a, b = matrix(candidate, samples, k), matrix(reference, samples, k)  # (seeds, P)
@@ -58,7 +60,11 @@ def two_level(
     form += "" if paired or len(b) == 1 else " (Welch)"
     discordant = int(np.count_nonzero(np.abs(by_problem) > 1e-12))
     low, high = max(value - half, -1.0), min(value + half, 1.0)
-    return Difference(value, low, high, min(p, 1.0), form, a.shape[1], discordant, se, df, "seeds and problems")
+    found = Difference(value, low, high, min(p, 1.0), form, a.shape[1], discordant, se, df, "seeds and problems")
+    if not families:
+        return found
+    alone = two_level(candidate, reference, samples, k, paired=paired)
+    return replace(found, low=min(low, alone.low), high=max(high, alone.high), p=max(found.p, alone.p))
 
 
 def estimate(
@@ -78,6 +84,9 @@ def estimate(
     else:
         effective = mean * (1 - mean) / se**2
     low, high = wilson(mean, effective, t_quantile(0.5 + confidence / 2, df))
+    if families:
+        alone = estimate(by_seed, samples, k, confidence)
+        low, high = min(low, alone.low), max(high, alone.high)
     return Estimate(mean, low, high, se, n)
 
 
@@ -126,6 +135,6 @@ def variance_of_mean(values: NDArray[np.float64]) -> tuple[float, int]:
 def satterthwaite(parts: Sequence[tuple[float, int]]) -> tuple[float, float]:
     """Return the standard error of a sum of variances and its degrees of freedom, (Σv)² / Σ(v²/df)."""
     total = math.fsum(variance for variance, _ in parts)
-    if total == 0:
-        return 0.0, 1.0
+    if total in (0, math.inf):  # no spread was seen, or nothing is known of it
+        return total, 1.0
     return math.sqrt(total), total**2 / math.fsum(variance**2 / df for variance, df in parts)

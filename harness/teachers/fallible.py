@@ -38,7 +38,7 @@ from harness.world.grammar import Pipeline, body, render
 class Fallible(Oracle):
     """The teacher `oracle` with `errs`, the share of its answers that are wrong, or with draws that vary."""
 
-    version = 100 * Oracle.version + 1  # the second number is its own: another answer of either is another version
+    version = 100 * Oracle.version + 1  # the last two digits are this class's own; raise them when its answers change
 
     def __init__(self, errs: float, varies: bool) -> None:
         self.errs, self.varies = errs, varies

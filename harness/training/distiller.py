@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.utils.data import Dataset
 from transformers.trainer import Trainer
 from transformers.trainer_callback import PrinterCallback, TrainerCallback
 from transformers.training_args import TrainingArguments
@@ -20,12 +19,13 @@ from transformers.training_args import TrainingArguments
 from harness.errors import NotFinite, TrainingError
 from harness.students.engine import Loaded
 from harness.students.logp import Score, chosen_logp, label_scores, scattered, states_kept
-from harness.training.batches import MicroBatch, TokenRow, collate
+from harness.training.batches import MicroBatch
 from harness.training.divergences import TopK
-from harness.training.logit_cache import LogitCache
+from harness.training.launch import SHARED_OUT, demand_whole
+from harness.training.layout import Layout, first
 from harness.training.objective import Objective
 from harness.training.on_policy import OwnTexts
-from harness.training.packing import Feed, Lead, packed, padded
+from harness.training.packing import Feed, Lead
 from harness.training.schedule import Schedule
 from harness.training.terms import Term, objective_terms, own_terms
 from harness.training.whitebox import cached_divergence, live_divergence
@@ -38,59 +38,6 @@ if TYPE_CHECKING:
 SHARES_EVERY = 16  # updates between two looks at how much each term pulls
 RETAINED = "kd_retained"  # beside the terms: the mean mass of the teacher's tokens that are cached
 REPORT_EVERY = 10  # updates between two lines to the services that are reported to
-
-
-class Layout(Dataset[dict[str, Any]]):
-    """The micro-batches of the whole fit in order, each with the counts of its whole optimiser step.
-
-    Every update is cut into `micro_batches` parts for each of the processes, which take the parts in turns.
-    """
-
-    def __init__(
-        self,
-        rows: Sequence[TokenRow],
-        batches: Sequence[Sequence[int]],
-        micro_batches: int,
-        pad: int,
-        packing: bool = False,
-        labels: LogitCache | None = None,
-    ) -> None:
-        self.rows, self.batches, self.micro_batches, self.pad = rows, batches, micro_batches, pad
-        self.packing, self.labels, self.processes = packing, labels, 1
-
-    @property
-    def parts(self) -> int:
-        """Into how many parts an update is cut."""
-        return self.micro_batches * self.processes
-
-    def __len__(self) -> int:
-        return len(self.batches) * self.parts
-
-    def __getitem__(self, place: int) -> dict[str, Any]:
-        step = [self.rows[index] for index in self.batches[place // self.parts]]
-        return self.inputs(self.part(place), sum(len(row.completion) for row in step)) | {
-            "pairs": sum(row.rejected is not None for row in step),
-            "place": place,
-            "labels": self.labels.tensors(self.part(place)) if self.labels else (),
-        }
-
-    def part(self, place: int) -> list[TokenRow]:
-        """Return the rows of one micro-batch."""
-        update, part = divmod(place, self.parts)
-        width = len(self.batches[update]) // self.parts
-        return [self.rows[index] for index in self.batches[update][part * width : (part + 1) * width]]
-
-    def inputs(self, rows: Sequence[TokenRow], tokens: int) -> dict[str, Any]:
-        """Return rows as the trainer is given them; `tokens` is the count of their whole update."""
-        batch = collate(rows, self.pad)
-        feed = packed(batch) if self.packing else padded(batch)
-        return batch.as_inputs() | {
-            "feed": (feed.ids, feed.mask, feed.positions, feed.completions),
-            "tokens": tokens,
-            "pairs": 0,
-            "labels": (),
-            "examples": [row.example for row in rows],
-        }
 
 
 class Distiller(Trainer):
@@ -116,7 +63,7 @@ class Distiller(Trainer):
         self.own = own  # draws the student's own texts; the student in it is the one that is trained
         self.lead: Lead | None = None  # what the teacher alone reads before every prompt
         self.drawn: dict[int, dict[str, Any]] = {}  # this update's own texts as inputs, by place
-        self.sums: dict[str, dict[str, float]] = {}  # of each term since the last mark: total, count, pull
+        self.sums: dict[str, dict[str, float]] = {}  # since the last mark, by term: total, count, pull if weighed
 
     def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
         """Make the optimiser when the library asks for it: weights that are shared out (FSDP) are so only by then."""
@@ -234,17 +181,17 @@ class Distiller(Trainer):
                 self.add(name, "pull", float(pull.norm()))
 
     def add(self, name: str, what: str, value: float) -> None:
-        found = self.sums.setdefault(name, {"total": 0.0, "count": 0, "pull": 0.0})
-        found[what] += value
+        found = self.sums.setdefault(name, {})
+        found[what] = found.get(what, 0) + value
 
     def all_sums(self) -> dict[str, dict[str, float]]:
         """Return the sums over all processes; every process has to call it."""
         whole: dict[str, dict[str, float]] = {}
         for sums in self.gathered(self.sums):
             for name, found in sums.items():
-                own = whole.setdefault(name, dict.fromkeys(found, 0.0))
+                own = whole.setdefault(name, {})
                 for what, value in found.items():
-                    own[what] += value
+                    own[what] = own.get(what, 0) + value
         return whole
 
     def own_counts(self) -> dict[str, int]:
@@ -257,7 +204,7 @@ class Distiller(Trainer):
     @property
     def sharded(self) -> bool:
         """Tell whether no process holds all weights."""
-        return str(self.accelerator.distributed_type.value) in ("FSDP", "DEEPSPEED")
+        return self.accelerator.distributed_type.value in SHARED_OUT
 
     def whole_weights(self) -> dict[str, torch.Tensor] | None:
         """Return the weights put together from all processes, or None where each holds them all; called by all."""
@@ -282,10 +229,14 @@ class Distiller(Trainer):
 
 
 def told(sums: dict[str, dict[str, float]]) -> tuple[dict[str, float], dict[str, float]]:
-    """Return the mean of each term, and its share of the gradients' norms where there are several."""
+    """Return the mean of each term, and its share of the gradients' norms where there are several.
+
+    A term that was weighed and pulled nowhere, such as a satisfied hinge, has a share of 0: the others have it all.
+    """
     means = {name: found["total"] / found["count"] for name, found in sums.items()}
-    whole = sum(found["pull"] for found in sums.values())
-    return means, {name: found["pull"] / whole for name, found in sums.items() if found["pull"] > 0}
+    pulls = {name: found["pull"] for name, found in sums.items() if "pull" in found}
+    whole = sum(pulls.values())
+    return means, {name: pull / whole if whole else 0.0 for name, pull in pulls.items()}
 
 
 class Watcher(TrainerCallback):
@@ -332,7 +283,7 @@ def build(
     if schedule.batch % layout.parts:
         raise TrainingError(
             f"train.batch={schedule.batch}: expected a multiple of {layout.processes} processes × "
-            f"{layout.micro_batches} micro-batches"
+            f"{layout.micro_batches} micro-batches. Say another train.batch, or train.micro_batches=1."
         )
     if teacher is not None:
         moved: Any = teacher
@@ -349,8 +300,8 @@ def build(
         args=arguments,
         data_collator=first,
     )
-    if trainer.sharded and (schedule.lora is not None or own is not None):
-        raise TrainingError("train.accelerate: adapters and the student's own texts need whole weights (DDP)")
+    kind = str(trainer.accelerator.distributed_type.value)  # the environment's, whatever the configuration says
+    demand_whole(schedule.accelerate, kind, adapter=schedule.lora is not None, own_texts=own is not None)
     trainer.remove_callback(PrinterCallback)
     return trainer
 
@@ -390,9 +341,3 @@ def parameter_groups(model: torch.nn.Module, weight_decay: float) -> list[dict[s
         {"params": [parameter for parameter in trained if parameter.ndim >= 2], "weight_decay": weight_decay},
         {"params": [parameter for parameter in trained if parameter.ndim < 2], "weight_decay": 0.0},
     ]
-
-
-def first(items: list[dict[str, Any]]) -> dict[str, Any]:
-    """Collate a list of one item: the layout has already made it a batch."""
-    assert len(items) == 1, f"{len(items)} items"
-    return items[0]

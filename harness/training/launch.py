@@ -19,6 +19,7 @@ from typing import Any
 
 from harness.errors import TrainingError
 from harness.training.job import Job, mark_from_json, write
+from harness.training.on_policy import own_updates
 from harness.training.resume import Checkpoints
 from harness.training.schedule import Mark
 
@@ -26,13 +27,16 @@ WORKER = "harness.training.worker"
 JOB, EVENTS, LOG, CONFIGURATION = "job.json", "events.jsonl", "launch.log", "accelerate.yaml"
 LOOK_S = 0.1  # between two looks at what the processes report
 WRITE_ONE = "Write one with `accelerate config --config_file FILE`."
+SHARED_OUT = ("FSDP", "DEEPSPEED")  # kinds of launches in which no process holds all weights
 TAIL = 1500  # characters of the log that an unforeseen end is told with
 
 
 def launched(job: Job, work: Path, save_every_s: float) -> list[Mark]:
     """Train in processes of its own, from the last checkpoint in `work` on; out of memory splits the batch further."""
     if job.schedule.accelerate:
-        demand_configuration(job.schedule.accelerate, job.schedule.device)
+        own_texts = own_updates(job.schedule.updates, job.objective.own_texts) > 0
+        adapter = job.schedule.lora is not None
+        demand_configuration(job.schedule.accelerate, job.schedule.device, adapter=adapter, own_texts=own_texts)
     work.mkdir(parents=True, exist_ok=True)
     while True:
         ended = run_once(job, work, save_every_s)
@@ -44,8 +48,8 @@ def launched(job: Job, work: Path, save_every_s: float) -> list[Mark]:
         raise TrainingError(ended["text"])
 
 
-def demand_configuration(file: str, device: str, *, adapter: bool = False) -> None:
-    """Raise TrainingError for a configuration of accelerate that nothing, or no adapter, can be trained by here."""
+def demand_configuration(file: str, device: str, *, adapter: bool = False, own_texts: bool = False) -> None:
+    """Raise TrainingError for a configuration of accelerate that nothing, or not this fit, can be trained by here."""
     import yaml
 
     try:
@@ -59,16 +63,26 @@ def demand_configuration(file: str, device: str, *, adapter: bool = False) -> No
         )
     if kind == "DEEPSPEED" and find_spec("deepspeed") is None:
         raise TrainingError(f"train.accelerate={file}: it needs deepspeed. Install it: pip install deepspeed.")
-    if kind in ("FSDP", "DEEPSPEED") and adapter:
-        raise TrainingError(
-            f"train.accelerate={file}: {kind} shares the weights out, and an adapter is written from whole ones. Say "
-            "train.lora.rank=0, or take a configuration with distributed_type MULTI_GPU."
-        )
+    demand_whole(file, kind, adapter=adapter, own_texts=own_texts)
     if kind == "FSDP" and device == "cpu":  # accelerate 1.15 would run plain data-parallel processes and not say so
         raise TrainingError(
             f"train.accelerate={file}: weights are shared out (FSDP) on GPUs alone. Say device=cuda, or train with "
             "train.processes=2, whose processes each hold all weights."
         )
+
+
+def demand_whole(file: str, kind: str, *, adapter: bool, own_texts: bool) -> None:
+    """Raise TrainingError where no process holds all weights and the fit needs one that does."""
+    needs = (
+        (adapter, "an adapter is written from whole ones", "Say train.lora.rank=0"),
+        (own_texts, "the student's own texts are drawn from whole ones", "Take a recipe without them (kd-fkl)"),
+    )
+    for needed, why, remedy in needs:
+        if needed and kind in SHARED_OUT:
+            raise TrainingError(
+                f"train.accelerate={file}: {kind} shares the weights out, and {why}. {remedy}, or take a configuration "
+                "with distributed_type MULTI_GPU."
+            )
 
 
 def run_once(job: Job, work: Path, save_every_s: float) -> dict[str, Any]:

@@ -99,10 +99,14 @@ class Schedule:
             raise TrainingError(f"device={self.device}: expected cpu or cuda.")
         if list(self.restarts) != sorted(set(self.restarts)) or any(not 1 <= at < self.updates for at in self.restarts):
             raise TrainingError(
-                f"schedule restarts are {self.restarts}; expected rising update counts in 1..{self.updates - 1}"
+                f"restarts={joined(self.restarts)}: expected rising update counts, 1 or more and below {self.updates} "
+                "(budget.updates × cycles). The recipe gives them: mend its lab.fit_through(restarts=…)."
             )
         if list(self.marks) != sorted(set(self.marks)) or any(not 1 <= mark <= self.updates for mark in self.marks):
-            raise TrainingError(f"schedule marks are {self.marks}; expected rising update counts in 1..{self.updates}")
+            raise TrainingError(
+                f"marks={joined(self.marks)}: expected rising update counts from 1 to {self.updates} (budget.updates × "
+                "cycles). Whoever makes the Schedule gives them: mend them there, or leave them out."
+            )
 
     def key(self) -> dict[str, Json]:
         """Return what decides the outcome, without what is at rest: a new switch leaves the keys of old fits alone."""
@@ -153,6 +157,11 @@ class Schedule:
             return (done + 1) / (self.warmup + 1)
         left = (updates - done) / max(1, updates - self.warmup)
         return self.final_ratio + (1.0 - self.final_ratio) * left
+
+
+def joined(numbers: Sequence[int]) -> str:
+    """Return numbers as a key's value has them."""
+    return ",".join(map(str, numbers))
 
 
 @dataclass(frozen=True)

@@ -65,8 +65,12 @@ class SoftLabels:
     def __init__(self, job: Job) -> None:
         """Find the fit's texts. Raises TrainingError, as the fit itself would, for data that cannot be trained on."""
         soft = job.objective.soft
-        if soft is None or job.teacher_folder is None:
-            raise TrainingError("kd top_k: no teacher whose distributions could be kept was given")
+        assert soft is not None, job.objective
+        if job.teacher_folder is None:
+            raise TrainingError(
+                f"train.logits_top_k={soft.top_k}: no teacher whose distributions could be kept was given. Say "
+                "logits=FOLDER, or take a recipe of texts (seqkd)."
+            )
         self.tokenizer = read_tokenizer(job.model_folder)
         self.lead = lead_of(job.objective, self.tokenizer, packing=job.schedule.packing)
         rows = encoded(job, self.tokenizer, self.lead).rows

@@ -144,7 +144,8 @@ class Fitting:
 
     def run(self, kept: Checkpoints, save_every_s: float) -> list[Mark]:
         """Train from the last checkpoint, or from the beginning, to the end."""
-        from harness.training.distiller import Layout, Watcher, build
+        from harness.training.distiller import Watcher, build
+        from harness.training.layout import Layout
 
         job, schedule, objective = self.job, self.job.schedule, self.job.objective
         tokenizer = read_tokenizer(job.model_folder)
@@ -231,7 +232,11 @@ def cache_of(job: Job) -> LogitCache | None:
     if not job.objective.cached:
         return None
     if not job.labels:
-        raise TrainingError("kd top_k: the teacher's distributions are read from a cache, and none was given")
+        assert job.objective.soft is not None
+        raise TrainingError(
+            f"train.logits_top_k={job.objective.soft.top_k}: the teacher's distributions are read from a cache, and "
+            "none was given. Give `labels`, the folders that hold them, or say train.logits_top_k=0."
+        )
     return LogitCache(job.labels)
 
 

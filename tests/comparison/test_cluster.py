@@ -150,9 +150,25 @@ def test_a_node_with_another_version_is_refused_and_both_are_named() -> None:
     assert problem.startswith("node n2: torch is 2.12 there and 2.13 here")
 
 
+def proving(monkeypatch: pytest.MonkeyPatch, nodes: dict[str, dict[str, Any]]) -> list[str]:
+    """Let nodes be up that give such isolation, and return whoever is asked to prove it, as it is asked."""
+    asked: list[str] = []
+
+    def everywhere(look: Any) -> dict[str, dict[str, Any]]:
+        asked.extend(nodes)
+        return nodes
+
+    monkeypatch.setattr("harness.executors.ray.everywhere", everywhere)
+    monkeypatch.setattr(
+        "harness.executors.ray.nodes_up", lambda: [{"NodeManagerHostname": one, "NodeID": one} for one in nodes]
+    )
+    cluster.isolations_of.cache_clear()
+    return asked
+
+
 def on_nodes(monkeypatch: pytest.MonkeyPatch, run: Run, **nodes: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
     """Return the isolation of a run typed on a machine that gives all of it."""
-    monkeypatch.setattr("harness.executors.ray.everywhere", lambda look: nodes)
+    proving(monkeypatch, nodes)
     return cluster.weakest(run, "full", ())
 
 
@@ -266,12 +282,27 @@ def test_cells_share_judges_where_asked_for_and_a_pace_where_a_teacher_is_hosted
 
     monkeypatch.setattr("harness.executors.judges.hired", hired)
     monkeypatch.setattr("harness.executors.pacing.hired", hired)
-    monkeypatch.setattr("harness.executors.ray.everywhere", lambda look: {"n1": FULL})
+    proving(monkeypatch, {"n1": FULL})
     monkeypatch.setattr(cluster, "judges_at", lambda run, names: ["n1"] * run.ray.judges)
     with ExitStack() as actors:
         assert cluster.shared_by_cells(run, "full", actors) == {name: f"told of {name}" for name in shared}
         assert not ended
     assert sorted(ended) == shared
+
+
+def test_a_node_proves_its_isolation_once_while_the_same_ones_are_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes = {"n1": FULL}
+    asked = proving(monkeypatch, nodes)
+    run = Run(executor="ray", ray=OnRay(judges=1))
+    monkeypatch.setattr("harness.executors.judges.hired", lambda *what: ExitStack())
+    monkeypatch.setattr(cluster, "judges_at", lambda run, names: list(names))
+    cluster.weakest(run, "full", ())
+    with ExitStack() as actors:
+        cluster.shared_by_cells(run, "full", actors)
+        assert asked == ["n1"]
+        nodes["n2"] = FULL
+        cluster.shared_by_cells(run, "full", actors)
+        assert asked == ["n1", "n1", "n2"]
 
 
 def test_a_cell_of_one_machine_shares_nothing_but_the_store() -> None:

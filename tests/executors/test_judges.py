@@ -14,7 +14,7 @@ import pytest
 
 from harness.errors import ConfigError, SandboxError
 from harness.executors import judges, ray
-from harness.executors.judges import Call, Judge, Judges, Terms, hired, places
+from harness.executors.judges import Call, Judge, Judges, Terms, hired, opened, places
 from harness.sandbox import Check, Limits, Program, Sandbox, Verdict
 from tests.executors.cluster import Cluster, cluster
 from tests.processes import gone, state_and_parent
@@ -98,20 +98,39 @@ class Court:
 
 
 @pytest.fixture(scope="module")
-def court() -> Iterator[Court]:
-    with Sandbox() as sandbox:
-        terms = Terms(sandbox.level, LIMITS)
+def nodes() -> Iterator[Cluster]:
     with cluster(2) as one:
         with pytest.MonkeyPatch.context() as patch:  # Ray's nodes have this machine's address, which tests may not call
             patch.setattr(ray, "knock", lambda address: None)
             ray.connect(one.address)
-        up = ray.nodes_up()
-        where = places(up, {each["NodeID"] for each in up}, 2, 1, (0, 0))
-        assert len(set(where)) == 2
-        notes: list[str] = []
-        with hired(where, terms, restarts=3) as told, Judges(told, terms.level, notes.append) as found:
-            yield Court(one, found, notes)
+        yield one
         ray.package().shutdown()
+
+
+@pytest.fixture
+def court(nodes: Cluster) -> Iterator[Court]:
+    """Hire judges for one test, which may end them, and wait until both have opened."""
+    with Sandbox() as sandbox:
+        terms = Terms(sandbox.level, LIMITS)
+    up = ray.nodes_up()
+    where = places(up, {each["NodeID"] for each in up}, 2, 1, (0, 0))
+    assert len(set(where)) == 2
+    notes: list[str] = []
+    with hired(where, terms, restarts=3) as told, Judges(told, terms.level, notes.append) as found:
+        for reply in list(found.opening):
+            found.greet(reply)
+        yield Court(nodes, found, notes)
+    assert gone([actor for raylet in nodes.raylets for actor in actors_on(raylet)], 20)
+
+
+@pytest.mark.slow
+def test_a_judge_at_work_for_one_cell_opens_for_another_at_once(court: Court) -> None:
+    judge = court.judges.ready[0]
+    at_work = judge.judge.remote([(place, one, None) for place, one in enumerate(programs(20, seconds=0.3))])
+    opening = opened(judge)
+    replies, _ = ray.package().wait([at_work, opening], num_returns=1)
+    assert replies == [opening]
+    assert len(ray.package().get(at_work)) == 20
 
 
 @pytest.mark.slow

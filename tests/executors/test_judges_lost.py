@@ -11,8 +11,10 @@ import pytest
 from harness.errors import SandboxError
 from harness.executors import judges
 from harness.executors.judges import LARGE_BYTES, Judges
-from harness.sandbox import Check, Program, Verdict
+from harness.sandbox import Check, Limits, Program, Verdict
 
+NEVER = object()  # what a judge answers that waits for a core
+STRATEGIES = SimpleNamespace(NodeAffinitySchedulingStrategy=lambda node, soft: (node, soft))
 PASSED = Verdict("passed", "", None, 1, 1, 0.0, 0.0, 0, "full")
 
 
@@ -38,14 +40,17 @@ class Actor:
             self.asked.append(programs)
             return Reply(lambda: judge(programs))
 
-        opening = SimpleNamespace(remote=lambda: Reply(lambda: waiting.pop(0)))
-        self.open = SimpleNamespace(options=lambda max_task_retries: opening)
+        opening = SimpleNamespace(
+            remote=lambda: Reply(lambda: waiting.pop(0), there=not waiting or waiting[0] is not NEVER)
+        )
+        self.open = SimpleNamespace(options=lambda max_task_retries, concurrency_group: opening)
         self.judge = SimpleNamespace(remote=sent)
+        self.close = SimpleNamespace(remote=lambda: Reply(lambda: None))
 
 
 class Reply:
-    def __init__(self, value: Callable[[], Any]) -> None:
-        self.value = value
+    def __init__(self, value: Callable[[], Any], there: bool = True) -> None:
+        self.value, self.there = value, there
 
 
 class Ray:
@@ -54,12 +59,16 @@ class Ray:
     def __init__(self, *actors: Actor) -> None:
         self.actors = {actor.name: actor for actor in actors}
         self.stored: list[Any] = []
+        self.waited: list[float | None] = []
 
     def get_actor(self, name: str, namespace: str) -> Actor:
         return self.actors[name]
 
-    def wait(self, replies: list[Reply], num_returns: int) -> tuple[list[Reply], list[Reply]]:
-        return replies[-1:], replies[:-1]  # judges that open come first
+    def wait(self, replies: list[Reply], num_returns: int, timeout: float | None) -> tuple[list[Reply], list[Reply]]:
+        self.waited.append(timeout)
+        there = [one for one in replies if one.there][-1:]  # judges that open come first
+        assert there or timeout is not None, "waits for ever"
+        return there, [one for one in replies if one not in there]
 
     def get(self, reply: Reply) -> Any:
         found = reply.value()
@@ -72,6 +81,9 @@ class Ray:
         return f"reference {len(self.stored)}"
 
     def cancel(self, reply: Reply) -> None:
+        pass
+
+    def kill(self, actor: Actor) -> None:
         pass
 
 
@@ -95,6 +107,20 @@ def programs(count: int, checks: tuple[Check, ...] = (Check((1,), 1),)) -> list[
     return [Program(f"def f(x): return {n}", "f", checks, id=f"p{n}") for n in range(count)]
 
 
+def test_a_first_judge_that_is_lost_is_a_failure_of_the_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    ray, actor = Ray(), Actor("one", passes, [RayError("out of memory")])
+    kind = SimpleNamespace(options=lambda **how: SimpleNamespace(remote=lambda *told: actor))
+    monkeypatch.setattr(ray, "remote", lambda **groups: lambda judge: kind, raising=False)
+    monkeypatch.setattr(judges, "package", lambda: ray)
+    monkeypatch.setattr(judges.importlib, "import_module", lambda name: STRATEGIES)
+    terms = judges.Terms("full", Limits())
+    with (
+        pytest.raises(SandboxError, match=r"ray\.judges=1: the first judge was lost .*out of memory.* again\."),
+        judges.hired(["n1"], terms, restarts=0),
+    ):
+        pass
+
+
 def test_every_program_is_judged_once_though_a_judge_dies(monkeypatch: pytest.MonkeyPatch) -> None:
     gone = Actor("gone", dies, [{"host": "gone", "address": "here"}, RayError("begun again too often")])
     opened, notes, _ = cell(monkeypatch, Actor("stays", passes), gone)
@@ -113,7 +139,14 @@ def test_a_judge_that_was_begun_again_is_used_again(monkeypatch: pytest.MonkeyPa
     opened, notes, _ = cell(monkeypatch, Actor("one", once_lost))
     with opened:
         assert len(list(opened.judge(programs(40)))) == 40
-    assert len(notes) == 1
+    assert notes == ["a judge on node one was lost; its programs wait for a judge that has yet to begin"]
+
+
+def test_a_lost_judge_that_finds_no_core_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, _, ray = cell(monkeypatch, Actor("one", dies, [{"host": "one", "address": "here"}, NEVER]))
+    with opened, pytest.raises(SandboxError, match=r"none of 1 judges is left \(no core was free within 120 s"):
+        list(opened.judge(programs(4)))
+    assert ray.waited[-1] == judges.PLACE_S and None in ray.waited  # what a judge has taken may last
 
 
 def test_an_actor_that_began_anew_unseen_is_opened_before_it_judges(monkeypatch: pytest.MonkeyPatch) -> None:

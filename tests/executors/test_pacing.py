@@ -11,7 +11,7 @@ import pytest
 from harness.executors import pacing, ray
 from harness.executors.pacing import Endpoint, Pacer, SharedPace, hired, share
 from harness.teachers.openai_api import OpenAIBackend
-from harness.teachers.pace import MARGIN
+from harness.teachers.pace import MARGIN, Pace
 from harness.teachers.purse import Purse
 from harness.teachers.settings import Teaching
 from tests.executors.cluster import cluster
@@ -29,23 +29,26 @@ class Actor:
 
     def __init__(self, pacer: Pacer) -> None:
         self.away = False
+        self.waited = 0.0  # seconds, for answers that did not come
         for name in ("slot", "refused", "answered"):
             setattr(self, name, SimpleNamespace(remote=self.call(getattr(pacer, name))))
 
     def call(self, method: Callable[..., Any]) -> Callable[..., Any]:
         return lambda *words: Away("lost") if self.away else method(*words)
 
-
-def get(reply: Any, timeout: float) -> Any:
-    if isinstance(reply, Away):
-        raise reply
-    return reply
+    def get(self, reply: Any, timeout: float) -> Any:
+        if isinstance(reply, Away):
+            self.waited += timeout
+            raise reply
+        return reply
 
 
 @pytest.fixture
 def actor(monkeypatch: pytest.MonkeyPatch) -> Actor:
-    monkeypatch.setattr(pacing, "package", lambda: SimpleNamespace(get=get, exceptions=SimpleNamespace(RayError=Away)))
-    return Actor(Pacer(clock=lambda: 1000.0))
+    found = Actor(Pacer(clock=lambda: 1000.0))
+    ray = SimpleNamespace(get=found.get, exceptions=SimpleNamespace(RayError=Away))
+    monkeypatch.setattr(pacing, "package", lambda: ray)
+    return found
 
 
 def test_cells_together_keep_to_the_limits_whoever_asks(actor: Actor) -> None:
@@ -86,6 +89,37 @@ def test_without_the_actor_a_cell_keeps_to_its_share(actor: Actor) -> None:
     assert turns[2] - turns[1] == pytest.approx(2.0)
     shared.refused(7.0, now=5.0)  # within a known limit, but not alone
     assert shared.paused_until == pytest.approx(12.0)
+
+
+def test_an_actor_that_does_not_answer_holds_up_a_cell_once_a_minute(actor: Actor) -> None:
+    shared = SharedPace(actor, LIMITED, sharing=2)
+    actor.away = True
+    for second in range(50):
+        shared.slot(1, now=5.0 + second)
+        shared.refused(0.1, now=5.0 + second)
+    assert actor.waited == pacing.WAIT_S
+    shared.slot(1, now=5.0 + pacing.ALONE_S)
+    assert actor.waited == 2 * pacing.WAIT_S
+
+
+def test_an_actor_that_is_back_is_asked_again_after_a_while(actor: Actor) -> None:
+    shared = SharedPace(actor, FREE, sharing=2)
+    actor.away = True
+    shared.slot(1, now=5.0)
+    actor.away = False
+    SharedPace(actor, FREE, sharing=2).refused(200.0, now=5.0)  # which another cell tells
+    assert shared.slot(1, now=6.0) == pytest.approx(6.0)
+    assert shared.slot(1, now=5.0 + pacing.ALONE_S) == pytest.approx(265.0)
+
+
+def test_a_pace_is_not_taken_once_calls_have_one() -> None:
+    backend = OpenAIBackend(Teaching(name="openai", model="m", base_url="http://127.0.0.1:9/v1"), Purse(None))
+    backend.opened()
+    try:
+        with pytest.raises(AssertionError, match="at a pace already"):
+            backend.go_at(Pace())
+    finally:
+        backend.close()
 
 
 @pytest.mark.slow

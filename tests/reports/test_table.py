@@ -217,6 +217,13 @@ def test_families_of_problems_are_the_units_of_scores_and_differences_and_the_ta
     assert "8 problems of 4 families" in score_title(joined.benchmarks[0], 1)
 
 
+def test_a_level_of_one_family_leaves_its_score_open_under_several_seeds() -> None:
+    families, levels = tuple("aabbcccc"), (1, 1, 1, 1, 2, 2, 2, 2)
+    rows = [replace(one, families=families, levels=levels) for one in (BASE, OURS, replace(OURS, seed=1))]
+    first, second = build(rows).lines[1].levels
+    assert (second.estimate.low, second.estimate.high) == (0.0, 1.0) != (first.estimate.low, first.estimate.high)
+
+
 def test_a_line_that_lacks_a_benchmark_is_named() -> None:
     table = build([BASE, OURS, replace(BASE, benchmark="humaneval")])
     assert table.warnings == ("not evaluated on humaneval: iterkd",)

@@ -27,6 +27,12 @@ def test_a_term_that_swamps_the_others_is_told_with_its_first_place():
     assert warning.startswith("iterkd: margin has over 90 % of the gradient in 1 of 2 cycles (first: seed 0, cycle 2)")
 
 
+def test_a_term_beside_one_that_pulls_nowhere_is_told_to_swamp_it():
+    note, warning = training_notes([timing(0, 1, {"nll": 1.0, "margin": 0.0})])
+    assert note.endswith("iterkd: nll 0.5 (100 %), margin 0.5 (0 %)")
+    assert warning.startswith("iterkd: nll has over 90 % of the gradient in 1 of 1 cycles (first: seed 0, cycle 1)")
+
+
 def test_the_rows_of_several_benchmarks_count_a_cycle_once():
     one = timing(0, 1, {"nll": 0.02, "margin": 0.98})
     _, warning = training_notes([one, {**one, "benchmark": "c"}])

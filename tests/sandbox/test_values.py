@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from harness.sandbox.judging.rules import accepts, cut
-from harness.sandbox.values import Damaged, Decoder, Encoder, TooLarge, from_text, to_text
+from harness.sandbox.values import Damaged, Decoder, Encoder, Named, TooLarge, from_text, to_text
 
 Point = namedtuple("Point", "x y")
 AWARE = datetime.datetime(2024, 1, 1, tzinfo=datetime.timezone(datetime.timedelta(hours=-3)))
@@ -48,6 +48,13 @@ def test_for_scripts_items_of_a_named_tuple_keep_their_names() -> None:
     assert (point.x, point.y) == (1, 2) == point and copy.deepcopy(point).y == 2
     with pytest.raises(AttributeError):
         _ = point.z
+
+
+def test_items_of_a_named_tuple_hide_a_tuples_methods_but_a_programs_own_do_not() -> None:
+    item = crossed(namedtuple("Item", "name count")("bolt", 7), plain=False)
+    assert item.count == 7 and copy.deepcopy(item).count == 7 and item.index(7) == 1
+    assert Named((1, lambda _: 2), ("index", "count")).count(1) == 1
+    assert Named((1,), ("x", "count")).count(1) == 1
 
 
 def test_names_of_a_named_tuple_that_are_none_are_left_out() -> None:

@@ -42,6 +42,13 @@ def test_families_of_problems_are_compared_as_families() -> None:
     assert flips(a, b).p < 0.05 < 0.3 < found.p
 
 
+def test_problems_of_one_family_alone_leave_every_difference_possible() -> None:
+    a, b = scored("a", p=(0, 1), q=(0, 1)), scored("b", p=(1, 1), q=(1, 1))
+    families = {"p": "one", "q": "one"}
+    found = flips(replace(a, families=families), replace(b, families=families))
+    assert (found.low, found.high, found.p) == (-1.0, 1.0, 1.0)
+
+
 def test_problems_that_only_one_answers_are_left_out() -> None:
     found = flips(scored("a", p=(1, 1), q=(1, 1)), scored("b", p=(0, 1)))
     assert (found.problems, found.left_out, found.difference) == (1, 1, -1.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.stats.noninferiority import decide, measure, needed
+from harness.stats.noninferiority import Needed, decide, measure, needed
 
 
 def answer(candidate: list[int], baseline: list[int], samples: int = 1, margin: float = 0.02) -> str:
@@ -59,9 +59,9 @@ def test_the_problems_told_would_decide() -> None:
     candidate, baseline = pair(12, 10, 200)
     loss = measure(candidate, baseline, (1, 1), 0.02)
     told = needed(candidate, baseline, (1, 1), loss, 0.02)
-    assert told.problems is not None and told.samples is None
-    draws = np.random.default_rng(0).multinomial(told.problems, [0.06, 0.05, 0.89], size=400)
-    passed = sum(answer(*pair(int(g), int(x), told.problems)) == "passed" for g, x, _ in draws)
+    assert told.units is not None and told.samples is None
+    draws = np.random.default_rng(0).multinomial(told.units, [0.06, 0.05, 0.89], size=400)
+    passed = sum(answer(*pair(int(g), int(x), told.units)) == "passed" for g, x, _ in draws)
     assert 0.72 < passed / 400 < 0.9
 
 
@@ -100,3 +100,34 @@ def test_copies_of_problems_do_not_make_a_pass_surer() -> None:
     margin = 0.05
     assert measure(copied, copied, (1, 1), margin).p_safe < 0.05
     assert measure(copied, copied, (1, 1), margin, families=families).p_safe > 0.05
+
+
+def test_families_that_balance_pass_no_surer_than_their_problems() -> None:
+    ours, theirs = [1, 0, 1] * 30, [0, 1, 1] * 30  # every family gains one and loses one
+    for samples in (1, 1), (2, 2):
+        apart = measure(ours, theirs, samples, 0.05)
+        joined = measure(ours, theirs, samples, 0.05, families=[str(at // 3) for at in range(90)])
+        assert joined.low <= apart.low and apart.high <= joined.high
+        assert joined.p_safe >= apart.p_safe > 0.05 and joined.p_worse >= apart.p_worse
+
+
+def test_one_lost_problem_of_many_passes_no_sooner_for_families_elsewhere() -> None:
+    ours, theirs = [0] + [1] * 163, [1] * 164
+    joined = measure(ours, theirs, (1, 1), 0.02, families=["a", "a"] + [""] * 162)
+    assert joined.p_safe >= measure(ours, theirs, (1, 1), 0.02).p_safe > 0.05
+
+
+def test_families_are_what_more_is_needed_of() -> None:
+    ours, theirs = pair(6, 5, 100)
+    families = [str(at // 4) for at in range(100)]
+    loss = measure(ours, theirs, (1, 1), 0.02, families=families)
+    told = needed(ours, theirs, (1, 1), loss, 0.02).units
+    apart = needed(ours, theirs, (1, 1), measure(ours, theirs, (1, 1), 0.02), 0.02).units
+    assert loss.families == 25 and told is not None and apart is not None and 25 < told < apart
+
+
+def test_one_family_decides_nothing_and_no_sample_helps() -> None:
+    ours, theirs = pair(0, 50, 100)
+    loss = measure(ours, theirs, (1, 1), 0.02, families=["a"] * 100)
+    assert (loss.low, loss.high) == (-1.0, 1.0) and decide(loss, 0.02, loss.p_worse) == "inconclusive"
+    assert needed(ours, theirs, (1, 1), loss, 0.02) == Needed(None, None)

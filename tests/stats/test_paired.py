@@ -139,6 +139,26 @@ def test_copies_of_problems_widen_the_interval_that_families_are_known_for() -> 
     assert joined.p > apart.p
 
 
+def test_families_that_balance_are_no_surer_than_their_problems() -> None:
+    ours, theirs = [1, 0, 1] * 10, [0, 1, 1] * 10  # every family gains one and loses one
+    for samples in (1, 2):
+        apart = paired.compare(ours, theirs, samples)
+        joined = paired.compare(ours, theirs, samples, families=[str(at // 3) for at in range(30)])
+        assert joined.low <= apart.low and apart.high <= joined.high and joined.p >= apart.p
+        assert joined.high - joined.low < 1.5 * (apart.high - apart.low)
+
+
+def test_a_single_discordant_problem_is_no_surer_for_families_elsewhere() -> None:
+    apart = paired.compare([0] + [1] * 99, [1] * 100, 1)
+    joined = paired.compare([0] + [1] * 99, [1] * 100, 1, families=["a", "a"] + [""] * 98)
+    assert joined.low <= apart.low and apart.high <= joined.high and joined.p >= apart.p
+
+
+def test_a_single_family_leaves_every_difference_possible() -> None:
+    found = paired.compare(OURS, THEIRS, 1, families=["a"] * len(OURS))
+    assert (found.low, found.high, found.p) == (-1.0, 1.0, 1.0)
+
+
 def test_families_without_a_difference_leave_an_interval() -> None:
     found = paired.compare(OURS, OURS, 1, families=FAMILIES)
     alone = paired.compare(OURS[::4], OURS[::4], 1, families=FAMILIES[::4])

@@ -116,3 +116,21 @@ def test_copies_of_problems_count_once_where_their_families_are_known() -> None:
     assert found.test == "t over seeds and families of problems"
     score = seeds.estimate(ours, 1, families=families)
     assert (score.low, score.high) == pytest.approx((seeds.estimate(once[0], 1).low, seeds.estimate(once[0], 1).high))
+
+
+def test_a_single_family_leaves_every_score_and_difference_possible() -> None:
+    ours, theirs = [[1, 0, 1], [1, 1, 0]], [[0, 0, 1], [0, 1, 0]]
+    score = seeds.estimate(ours, 1, families=["a"] * 3)
+    found = seeds.two_level(ours, theirs, 1, families=["a"] * 3)
+    assert (score.low, score.high) == (0.0, 1.0)
+    assert (found.low, found.high, found.p) == (-1.0, 1.0, 1.0)
+
+
+def test_families_are_no_surer_where_seeds_differ_more_than_problems() -> None:
+    # A larger variance over problems, beside that of three seeds, raises the degrees of freedom.
+    ours = [[1] * 40, [1] * 40, [0] * 36 + [1] * 4]
+    theirs, families = [[0] * 40] * 3, [str(at // 4) for at in range(40)]
+    apart, joined = seeds.two_level(ours, theirs, 1), seeds.two_level(ours, theirs, 1, families=families)
+    assert joined.df > apart.df and joined.low <= apart.low and joined.high >= apart.high and joined.p >= apart.p
+    score, plain = seeds.estimate(ours, 1, families=families), seeds.estimate(ours, 1)
+    assert score.low <= plain.low and score.high >= plain.high

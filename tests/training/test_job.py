@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -58,6 +59,24 @@ def test_an_adapter_is_refused_where_no_process_holds_all_weights(
     (tmp_path / "mine.yaml").write_text(f"distributed_type: {kind}\n")
     with pytest.raises(TrainingError, match=rf"{kind} shares the weights out.*train\.lora\.rank=0"):
         launch.demand_configuration(str(tmp_path / "mine.yaml"), "cuda", adapter=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "objective", "said"),
+    [
+        ({"lora": Lora()}, Objective(), r"written from whole ones\. Say train\.lora\.rank=0"),
+        ({}, Objective(soft=Soft(on_policy=0.5)), r"own texts are drawn from whole ones\. Take a recipe without them"),
+    ],
+)
+def test_what_needs_whole_weights_is_refused_before_processes_are_launched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], objective: Objective, said: str
+) -> None:
+    monkeypatch.delattr(launch, "run_once")
+    (tmp_path / "mine.yaml").write_text("distributed_type: FSDP\n")
+    schedule = replace(SCHEDULE, device="cuda", accelerate=str(tmp_path / "mine.yaml"), **changes)
+    job = Job(tmp_path, TrainingSet(EXAMPLES), objective, schedule, 0, lambda n: tmp_path / str(n))
+    with pytest.raises(TrainingError, match=rf"mine\.yaml: FSDP shares the weights out.*{said}.*MULTI_GPU"):
+        launch.launched(job, tmp_path / "work", 1.0)
 
 
 @pytest.mark.parametrize(

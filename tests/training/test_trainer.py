@@ -258,6 +258,16 @@ def test_the_loss_is_the_likelihood_plus_the_weighted_contrast(
     assert lost == [pytest.approx(mark.losses["nll"] + weight * mark.losses["margin"], rel=1e-6)]
 
 
+def test_a_term_that_pulls_nowhere_has_no_share_of_the_gradient_and_the_other_has_it_all(
+    student: Path, tmp_path: Path
+) -> None:
+    (mark,) = train(student, tmp_path / "met", pairs(4), Objective(Margin(0.0, 0.5)), updates=1)
+    assert min(leads(student, pairs(4), end=False)) > 0 and mark.losses["margin"] == 0  # every hinge is satisfied
+    assert mark.shares == {"nll": 1.0, "margin": 0.0}
+    (mark,) = train(student, tmp_path / "alone", pairs(4), updates=1)
+    assert mark.shares == {}
+
+
 def test_a_broken_loss_stops_the_fit_and_names_the_batch(student: Path, tmp_path: Path) -> None:
     import safetensors.torch
 
