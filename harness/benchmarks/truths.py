@@ -146,6 +146,6 @@ def truth(value: Any, given: bool) -> Truth:
     try:
         size = len(marshal.dumps(value, FLAT))
     except ValueError:  # a subclass of a builtin type: as it would come from a candidate
-        return Truth(Decoder(lambda number, name: None).decode(Encoder([], 1 << 30).encode(value)))
+        return Truth(Decoder(lambda number, name: None, plain=True).decode(Encoder([], 1 << 30).encode(value)))
     large = size > WHOLE_BYTES and not is_floats(value)  # floats have a tolerance, which a digest has not
     return Truth(digest_of(value), digest=True) if large else Truth(value)

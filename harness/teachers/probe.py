@@ -6,7 +6,8 @@ The look is free (the list of models); the probe makes a handful of calls of a f
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 from harness.errors import ConfigError, suggest
 from harness.store.keys import Json
 from harness.store.steps import Step
-from harness.teachers.calls import Backend
+from harness.teachers.calls import Backend, Call
 from harness.teachers.dispatch import Trouble
 from harness.teachers.openai_api import CANARY, OpenAIBackend
 
@@ -28,6 +29,8 @@ VARIED = replace(
 )
 TELLING = 20  # characters: equal answers that are shorter may be equal by accident
 ROOMS = ("max_model_len", "context_length", "context_window", "max_context_length")  # of a model in the list of models
+WAITS_S = (0.5, 2.0)  # before another try of a call of the probe, where the endpoint asks for no other
+LONGEST_WAIT_S = 30.0  # a longer wait that it asks for is not waited out: the next try says why
 STOPPED = "ea"  # stands in the canary's answer
 REFUSED = {
     "temperature": ", so every answer is drawn at the model's own temperature, those that should be greedy as well",
@@ -148,14 +151,14 @@ def probe(backend: OpenAIBackend) -> Honours:
     """Find out what the server honours. Raises ConfigError where it cannot be asked."""
     chat = backend.settings.style == "chat"
     try:
-        headers, plain = backend.call(CANARY)
+        headers, plain = ask(backend, CANARY)
         bodies = {
-            "n": backend.call(VARIED, n=2)[1],
-            "logprobs": backend.call(CANARY, **({"logprobs": True, "top_logprobs": 2} if chat else {"logprobs": 2}))[1],
-            "stop": backend.call(replace(CANARY, stop=(STOPPED,)))[1],
+            "n": ask(backend, VARIED, n=2)[1],
+            "logprobs": ask(backend, CANARY, **({"logprobs": True, "top_logprobs": 2} if chat else {"logprobs": 2}))[1],
+            "stop": ask(backend, replace(CANARY, stop=(STOPPED,)))[1],
         }
         drawn = [
-            text_of(backend.call(replace(VARIED, seed=seed, top_p=backend.settings.top_p))[1], chat)
+            text_of(ask(backend, replace(VARIED, seed=seed, top_p=backend.settings.top_p))[1], chat)
             for seed in (7, 7, 8)
         ]
         choices = {name: body["choices"] for name, body in bodies.items()}
@@ -183,6 +186,18 @@ def probe(backend: OpenAIBackend) -> Honours:
             f"teacher.base_url={backend.settings.base_url}: it answers in another form than OpenAI's protocol has "
             f"({err!r}). Check teacher.style={backend.settings.style} and that the address ends where the API begins."
         ) from None
+
+
+def ask(backend: OpenAIBackend, call: Call, **more: Any) -> tuple[Mapping[str, str], dict[str, Any]]:
+    """Make a call of the probe, again after what may pass: a cut connection, a 500, a limit. Raises Trouble."""
+    for wait_s in WAITS_S:
+        try:
+            return backend.call(call, **more)
+        except Trouble as trouble:
+            if trouble.kind not in ("broken", "limited"):
+                raise
+            time.sleep(min(trouble.wait_s or wait_s, LONGEST_WAIT_S))
+    return backend.call(call, **more)
 
 
 def drawing(drawn: Sequence[str]) -> tuple[bool | None, bool | None]:

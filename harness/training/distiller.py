@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 SHARES_EVERY = 16  # updates between two looks at how much each term pulls
 RETAINED = "kd_retained"  # beside the terms: the mean mass of the teacher's tokens that are cached
+SAVE_AFTER_S = 10.0  # at least between two checkpoints of a fit
+SLOW_DISK = 2e8  # bytes a second
 REPORT_EVERY = 10  # updates between two lines to the services that are reported to
 
 
@@ -244,7 +246,9 @@ class Watcher(TrainerCallback):
 
     def __init__(self, recorder: Recorder, marks: Sequence[int], restarts: Sequence[int], save_every_s: float) -> None:
         self.recorder, self.marks, self.restarts = recorder, frozenset(marks), frozenset(restarts)
-        self.save_every_s, self.saved = save_every_s, time.monotonic()
+        self.save_every_s = save_every_s
+        self.saved = self.asked = time.monotonic()
+        self.wait_s: float | None = None  # to the next checkpoint, by what one costs
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.recorder.tell(state.global_step)
@@ -253,12 +257,22 @@ class Watcher(TrainerCallback):
         if state.global_step in self.restarts:  # before a checkpoint is made, which then holds the fresh optimiser
             unwrapped(kwargs["optimizer"]).state.clear()
         # whether and when one is made changes no number, so the clock may decide
-        due = time.monotonic() - self.saved >= self.save_every_s and state.global_step < state.max_steps
+        self.asked = time.monotonic()
+        if self.wait_s is None:  # nothing is known of the disk yet: weights and two moments at a slow one's pace
+            numbers = sum(parameter.numel() for parameter in kwargs["model"].parameters())
+            self.wait_s = wait_for(12 * numbers / SLOW_DISK, self.save_every_s)
+        due = self.asked - self.saved >= self.wait_s and state.global_step < state.max_steps
         control.should_save = self.recorder.agree(due)
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.recorder.seal(state.global_step)
         self.saved = time.monotonic()
+        self.wait_s = wait_for(self.saved - self.asked, self.save_every_s)
+
+
+def wait_for(save_s: float, most_s: float) -> float:
+    """Return the seconds between two checkpoints that cost `save_s` each: a fiftieth of the time, `most_s` at most."""
+    return most_s if most_s == math.inf else min(most_s, max(SAVE_AFTER_S, 50 * save_s))
 
 
 def unwrapped(optimizer: Any) -> torch.optim.Optimizer:

@@ -37,7 +37,7 @@ from harness.types import TrainingSet
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-SAVE_EVERY_S = 600.0  # between two checkpoints of a fit
+SAVE_EVERY_S = 600.0  # between two checkpoints of a fit, at most; cheap ones come sooner
 
 
 def fit(

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from harness.teachers import probe
+from harness.teachers.calls import Call
+from harness.teachers.dispatch import Trouble
+from harness.teachers.openai_api import OpenAIBackend
 from harness.teachers.opening import draws
 from harness.teachers.probe import Honours, drawing
 from harness.teachers.replay import Recording, ReplayBackend
@@ -48,3 +52,22 @@ def test_a_probe_of_an_earlier_version_counts_in_a_recording() -> None:
     kept = {probe.step(backend, 2).key(0): {"draws": False}}
     assert probe.recorded(kept.get, backend) == {"draws": False}
     assert probe.recorded({}.get, backend) is None
+
+
+def test_what_may_pass_is_tried_again_and_a_refusal_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "WAITS_S", (0.0, 0.0))
+    said = [Trouble("broken", "cut"), Trouble("limited", "slower", 0.0), ({}, {"choices": []})]
+
+    class Endpoint:
+        def call(self, call: Call, **more: Any) -> Any:
+            one = said.pop(0)
+            if isinstance(one, Trouble):
+                raise one
+            return one
+
+    endpoint = cast("OpenAIBackend", Endpoint())
+    assert probe.ask(endpoint, probe.CANARY) == ({}, {"choices": []})
+    said[:] = [Trouble("rejected", "no such parameter"), ({}, {})]
+    with pytest.raises(Trouble, match="no such parameter"):
+        probe.ask(endpoint, probe.CANARY)
+    assert len(said) == 1

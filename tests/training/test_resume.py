@@ -114,6 +114,13 @@ def test_a_short_fit_makes_no_checkpoint(student: Path, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["marks"]
 
 
+def test_checkpoints_cost_a_fiftieth_of_the_time_and_come_every_ten_minutes_at_least() -> None:
+    assert distiller.wait_for(0.01, 600.0) == distiller.SAVE_AFTER_S
+    assert distiller.wait_for(1.0, 600.0) == 50.0
+    assert distiller.wait_for(120.0, 600.0) == 600.0
+    assert distiller.wait_for(0.01, 0.0) == 0.0 and distiller.wait_for(0.01, math.inf) == math.inf
+
+
 def test_a_batch_too_large_for_memory_is_split_until_it_fits(
     student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
