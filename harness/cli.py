@@ -29,7 +29,7 @@ Which way of distilling a code model is worth it? One trainer, one sandbox, one 
 
 examples:
   harness compare recipe=iterkd,persd              two recipes in the embedded world (no GPU, no network)
-  harness compare recipe=iterkd,persd preset=smoke the same, smaller, in about a minute
+  harness compare recipe=iterkd,persd preset=smoke the same, smaller, in a minute or three
   harness compare recipe=iterkd seed=0,1,2 iterkd.margin=0.1,0.2
   harness compare recipe=standard_kd student=./my-model problems=mbpp:train benchmark=humaneval data=DATA
   harness plan recipe=iterkd,persd                 what would run, be spent and be detectable; then stops

@@ -61,18 +61,18 @@ class Results:
     reasons: dict[tuple[str, str], str]  # why the first failing sample of a problem failed; a run's only
 
 
-def of_run(folder: Path, words: Sequence[str] = ()) -> Results:
+def of_run(folder: Path, words: Sequence[str] = (), usual: str = "") -> Results:
     """Return the results of the student of a run that `words` pick (recipe=, seed=, cycle=, settings).
 
-    Words may be left out while they leave one student. Raises ConfigError otherwise, StoreError for a run that is
-    unfinished or whose samples are gone.
+    Words may be left out while they leave one student; of several recipes `usual` is meant, if it is there. Raises
+    ConfigError otherwise, StoreError for a run that is unfinished or whose samples are gone.
     """
     finished = load([folder])
     recipes = sorted({row.recipe for row in finished.rows if row.seed is not None})
     if not any(word.startswith("recipe=") for word in words):
-        if len(recipes) != 1:
+        if len(recipes) != 1 and usual not in recipes:
             raise ConfigError(f"recipe: this run holds {', '.join(recipes)}. Say which, as in recipe={recipes[0]}.")
-        words = [*words, f"recipe={recipes[0]}"]
+        words = [*words, f"recipe={usual if usual in recipes else recipes[0]}"]
     chosen = pick(finished.rows, words)
     rows = [
         row

@@ -100,8 +100,9 @@ def check_rules(rules: Rules) -> None:
 def check(run: Path, rules: Rules, words: Sequence[str] = ()) -> Gate:
     """Gate the student of `run` that `words` pick against the rules' baseline.
 
-    Raises ConfigError where the words pick no student or a margin names no benchmark, DataError for a baseline that
-    cannot be read or was measured otherwise, StoreError for a run that is not finished.
+    Of a run of several recipes the baseline's is meant, unless they name one. Raises ConfigError where they pick no
+    student or a margin names no benchmark, DataError for a baseline that cannot be read or was measured otherwise,
+    StoreError for a run that is not finished.
     """
     stored = baseline.read(Path(rules.baseline))
     if unknown := [name for name in rules.margins if name not in stored.benchmarks]:
@@ -109,7 +110,7 @@ def check(run: Path, rules: Rules, words: Sequence[str] = ()) -> Gate:
             f"margins.{unknown[0]}: not a benchmark of the baseline{suggest(unknown[0], stored.benchmarks)}. "
             f"Benchmarks: {', '.join(stored.benchmarks)}."
         )
-    return compare(baseline.of_run(run, words), stored, rules)
+    return compare(baseline.of_run(run, words, usual=stored.name.partition(" ")[0]), stored, rules)
 
 
 def compare(candidate: Results, stored: Results, rules: Rules) -> Gate:

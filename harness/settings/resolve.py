@@ -78,9 +78,7 @@ def parse(words: Sequence[str], problems: list[str]) -> dict[str, list[Any]]:
             override = parser.parse_override(quoted(word))
             values = list(override.sweep_iterator()) if override.is_sweep_override() else override.value()
         except HydraException as err:
-            problems.append(
-                f"{word}: not of the form key=value ({str(err).splitlines()[0]}). Quote odd values: 'key=\"a b\"'."
-            )
+            problems.append(formless(word, str(err).splitlines()[0]))
             continue
         key = override.key_or_group
         if key in found:
@@ -88,6 +86,15 @@ def parse(words: Sequence[str], problems: list[str]) -> dict[str, list[Any]]:
             continue
         found[key] = values if isinstance(values, list) else [values]
     return found
+
+
+def formless(word: str, said: str) -> str:
+    """Say what is wrong with a word that is no key=value; `said` is the parser's view of it."""
+    if "=" in word:
+        return f"{word}: not of the form key=value ({said}). Quote odd values: 'key=\"a b\"'."
+    recipes = {name for group in catalog.names().values() for name in group}
+    hint = f" Did you mean recipe={word}?" if recipes.issuperset(word.split(",")) else " `harness list keys` has them."
+    return f"{word}: expected key=value.{hint}"
 
 
 def quoted(word: str) -> str:
@@ -172,6 +179,7 @@ def first_key(kind: Any) -> str:
 
 
 INVALID = object()  # stands for a value that has been reported
+KINDS: dict[Any, str] = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 
 
 def convert(value: Any, hint: Any, key: str, problems: list[str]) -> Any:
@@ -205,7 +213,7 @@ def convert(value: Any, hint: Any, key: str, problems: list[str]) -> Any:
         return INVALID
     if type(value) is hint:
         return value
-    problems.append(f"{key}={value}: expected {hint.__name__}, found {type(value).__name__}.")
+    problems.append(f"{key}={value}: expected {KINDS.get(hint, hint.__name__)}.")
     return INVALID
 
 

@@ -209,8 +209,7 @@ def attempt(run: Run, text: str, kind: RequestKind, method: str, about: dict[str
     request = request_of(kind, problem_of(text), about)
     if not any(isinstance(one, ModelTeacher) for one in members(teacher_of(run, method))):
         raise ConfigError("teacher=oracle: it has no prompts to try. Say teacher=openai:MODEL or local:FOLDER.")
-    if not is_there(run.store):
-        acquaint(run, TRY)  # before a folder is made for its answer
+    acquaint(run, TRY)  # a server that is away is told at once, and before a folder is made for its answer
     with Store(run.store, run.artifacts) as store:
         teacher = teacher_of(run, method, store, who=(TRY, TRY))
         try:

@@ -202,6 +202,13 @@ def test_a_run_of_several_students_must_be_told_which(tmp_path: Path) -> None:
     assert baseline.of_run(run, ["recipe=persd"]).name == "persd"
 
 
+def test_of_several_recipes_the_baselines_is_gated(tmp_path: Path, stored: Path) -> None:
+    rows = [BASE, trained(GOOD), replace(trained(GOOD), recipe="persd", weights="p")]
+    found = gate.check(write_run(tmp_path / "two", rows), Rules(baseline=str(stored)))
+    assert found.candidate.startswith("iterkd")
+    assert gate.check(tmp_path / "two", Rules(baseline=str(stored)), ["recipe=persd"]).candidate.startswith("persd")
+
+
 def test_junit_fails_a_regression_and_skips_what_is_inconclusive(tmp_path: Path) -> None:
     baseline.write(baseline.of_run(two_benchmarks(tmp_path / "old", GOOD, GOOD)), tmp_path / "b.json")
     run = two_benchmarks(tmp_path / "new", WORSE, UNSURE)
