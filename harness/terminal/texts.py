@@ -193,7 +193,7 @@ def seconds_of(timings: Sequence[dict[str, Any]]) -> dict[tuple[str, str, int | 
 
 def moved(found: Moved) -> str:
     checkpoints = f"all {found.artifacts:,} checkpoints that they refer to are there"
-    bills = f"; {found.bills:,} bills of teachers" if found.bills else ""
+    bills = f"; {found.bills:,} bill{'s' if found.bills > 1 else ''} of teachers" if found.bills else ""
     return f"{found.steps:,} steps, {found.new:,} of them new; {checkpoints}{bills}"
 
 

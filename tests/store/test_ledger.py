@@ -34,7 +34,7 @@ def test_joined_stores_know_what_either_spent_and_count_nothing_twice(tmp_path: 
     with Store(tmp_path / "one") as one, Store(tmp_path / "two") as two, Store(tmp_path / "all") as whole:
         spend(one, "a", "b")
         spend(two, "c")
-        assert merge(one, two).accounts == 1
+        assert merge(one, two).bills == 1
         for source in (one, two, one, two):  # two brings what it took from one as well
             merge(source, whole)
         assert bill(whole) == Bill(*WHO, 3, 6, 0, 30, 12, 15, 0.75)
@@ -49,7 +49,7 @@ def test_a_packed_store_brings_its_account_along_and_the_cap_counts_it(tmp_path:
         spend(one, "a", "b")
         pack(one, tmp_path / "one.tar.gz")
     with Store(tmp_path / "new") as new, unpacked(tmp_path / "one.tar.gz") as source:
-        assert "1 accounts" in texts.moved(merge(source, new))
+        assert "; 1 bill of teachers" in texts.moved(merge(source, new))
         assert bill(new).usd == 0.5
         granted, others = Ledger(new).reserve(WHO, [[("c", 0.6)]], 1.0)
         assert (granted, others) == (set(), False)
@@ -57,7 +57,7 @@ def test_a_packed_store_brings_its_account_along_and_the_cap_counts_it(tmp_path:
 
 def test_stores_in_which_nothing_was_spent_are_joined_without_an_account(tmp_path: Path) -> None:
     with Store(tmp_path / "one") as one, Store(tmp_path / "two") as two:
-        assert merge(one, two).accounts == 0
+        assert merge(one, two).bills == 0
         assert Ledger(two).bills() == []
 
 
