@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
+from harness.executors import ray
 from tests.executors.jobs import ROOT
 from tests.needs import missing
 
@@ -76,3 +79,16 @@ def cluster(nodes: int) -> Iterator[Cluster]:
             process.stdin.close()
             process.wait(60)
             process.stdout.close()
+
+
+@contextmanager
+def connected(nodes: int) -> Iterator[Cluster]:
+    """Start a cluster and connect this process to it."""
+    with cluster(nodes) as one:
+        with pytest.MonkeyPatch.context() as patch:  # Ray's nodes have this machine's address, which tests may not call
+            patch.setattr(ray, "knock", lambda address: None)
+            ray.connect(one.address)
+        try:
+            yield one
+        finally:
+            ray.package().shutdown()

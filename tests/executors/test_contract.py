@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.executors import local, ray, slurm
-from tests.executors.cluster import Cluster, cluster
+from tests.executors.cluster import Cluster, connected
 from tests.executors.jobs import Jobs
 from tests.needs import missing
 from tests.processes import gone
@@ -21,12 +21,8 @@ QUEUE = {"cluster": "local", "partition": "", "minutes": 5, "memory_gb": 0, "res
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[Cluster]:
     """Two nodes of one CPU each, and this process connected to them."""
-    with cluster(2) as one:
-        with pytest.MonkeyPatch.context() as patch:  # Ray's nodes have this machine's address, which tests may not call
-            patch.setattr(ray, "knock", lambda address: None)
-            ray.connect(one.address)
+    with connected(2) as one:
         yield one
-        ray.package().shutdown()
 
 
 CLUSTERS = [pytest.param("ray", marks=pytest.mark.slow), pytest.param("slurm", marks=pytest.mark.slow)]

@@ -16,7 +16,7 @@ from harness.errors import ConfigError, SandboxError
 from harness.executors import judges, ray
 from harness.executors.judges import Call, Judge, Judges, Terms, hired, opened, places
 from harness.sandbox import Check, Limits, Program, Sandbox, Verdict
-from tests.executors.cluster import Cluster, cluster
+from tests.executors.cluster import Cluster, connected
 from tests.processes import gone, state_and_parent
 
 LIMITS = Limits(cpu_s=1.0)
@@ -99,12 +99,8 @@ class Court:
 
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[Cluster]:
-    with cluster(2) as one:
-        with pytest.MonkeyPatch.context() as patch:  # Ray's nodes have this machine's address, which tests may not call
-            patch.setattr(ray, "knock", lambda address: None)
-            ray.connect(one.address)
+    with connected(2) as one:
         yield one
-        ray.package().shutdown()
 
 
 @pytest.fixture

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from harness.executors import pacing, ray
+from harness.executors import pacing
 from harness.executors.pacing import Endpoint, Pacer, SharedPace, hired, share
 from harness.teachers.openai_api import OpenAIBackend
 from harness.teachers.pace import MARGIN, Pace
 from harness.teachers.purse import Purse
 from harness.teachers.settings import Teaching
-from tests.executors.cluster import cluster
+from tests.executors.cluster import connected
 
 LIMITED = Endpoint("http://there/v1", "m", "KEY", rpm=60 / MARGIN, tpm=0.0)  # a call a second
 FREE = Endpoint("http://there/v1", "m", "KEY", rpm=0.0, tpm=0.0)
@@ -124,15 +124,11 @@ def test_a_pace_is_not_taken_once_calls_have_one() -> None:
 
 @pytest.mark.slow
 def test_cells_find_the_pace_on_a_cluster() -> None:
-    with cluster(0) as one:
-        with pytest.MonkeyPatch.context() as patch:  # Ray's nodes have this machine's address, which tests may not call
-            patch.setattr(ray, "knock", lambda address: None)
-            ray.connect(one.address)
+    with connected(0):
         settings = Teaching(name="openai", model="m", base_url="http://127.0.0.1:9/v1", rpm=60 / MARGIN)
         backends = [OpenAIBackend(settings, Purse(None), sharing=2) for _ in range(2)]
         with hired() as told:
             for backend in backends:
-                share(told, SimpleNamespace(backend=backend))  # type: ignore[arg-type] - all of a teacher that counts
+                share(told, cast("Any", SimpleNamespace(backend=backend)))  # all of a teacher that counts
             turns = [backend.pace.slot(1, now=0.0) for backend in (*backends, *backends)]
-        ray.package().shutdown()
     assert 2.0 < turns[3] - turns[0] < 4.0  # a call a second of both, less the time between the questions

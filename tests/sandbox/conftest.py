@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from harness.sandbox import Limits, Sandbox
+from tests.needs import missing
 
 # short, so that endless programs end soon; the wall limit still leaves room on a loaded machine
 LIMITS = Limits(cpu_s=1.0, wall_s=6.0, memory_bytes=256 << 20)
@@ -19,9 +20,10 @@ LIMITS = Limits(cpu_s=1.0, wall_s=6.0, memory_bytes=256 << 20)
 IMPATIENT = Limits(cpu_s=1.0, wall_s=0.6, memory_bytes=256 << 20)
 
 
-def at_level_full(sandbox: Sandbox) -> Sandbox:
-    if sandbox.level != "full":
-        pytest.skip(f"needs isolation level full; refused here: {sandbox.missing}")
+def reached(sandbox: Sandbox, level: str) -> Sandbox:
+    """Return a sandbox that has a level; skip where the kernel refuses it, but fail in CI."""
+    if sandbox.level != level:
+        missing(f"isolation level {level}", f"refused here: {sandbox.missing}")
     return sandbox
 
 
@@ -42,7 +44,7 @@ def full(inherited: int) -> Iterator[Sandbox]:
     if sys.platform != "linux":
         pytest.skip("needs Linux")
     with Sandbox(limits=LIMITS, cache=False) as sandbox:
-        yield at_level_full(sandbox)
+        yield reached(sandbox, "full")
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +53,7 @@ def impatient(inherited: int) -> Iterator[Sandbox]:
     if sys.platform != "linux":
         pytest.skip("needs Linux")
     with Sandbox(limits=IMPATIENT, cache=False) as sandbox:
-        yield at_level_full(sandbox)
+        yield reached(sandbox, "full")
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from harness.sandbox.limits import TEXT_CHARS
 from harness.types import Script, Verdict
 from tests.sandbox.attacks import GROUPS, HARMLESS, LEGACIES, Attack, Harmless
 from tests.sandbox.attacks.attack import CALLS, CHECK, EVERY_WAY
-from tests.sandbox.conftest import LIMITS
+from tests.sandbox.conftest import LIMITS, reached
 from tests.sandbox.traces import Traces, jailed, own_descriptors
 
 # finds the scratch folder empty and usable, and takes a few milliseconds
@@ -117,9 +117,7 @@ def test_judge_is_not_fooled_at_weaker_levels_either(level: Level) -> None:
     groups = ("early exit", "lying values", "writing the verdict", "sabotage")
     wanted = [(attack, programs(attack)[0]) for attack in chosen(1, groups)]
     with Sandbox(limits=LIMITS, strongest=level, cache=False) as sandbox:
-        if sandbox.level != level:
-            pytest.skip(f"refused here: {sandbox.missing}")
-        verdicts = judged(sandbox, [program for _, program in wanted])
+        verdicts = judged(reached(sandbox, level), [program for _, program in wanted])
     for (attack, _), verdict in zip(wanted, verdicts, strict=True):
         assert verdict.status not in ("passed", "infrastructure"), (attack.name, verdict)
 
@@ -129,9 +127,7 @@ def test_judge_is_not_fooled_at_weaker_levels_either(level: Level) -> None:
 def test_nothing_is_inherited_from_the_program_before(level: Level) -> None:
     pairs = [[Program(source, "f", CALLS, id=one.name) for source in (one.writer, one.reader)] for one in LEGACIES]
     with Sandbox(limits=LIMITS, strongest=level, cache=False) as sandbox:
-        if sandbox.level != level:
-            pytest.skip(f"refused here: {sandbox.missing}")
-        verdicts = judged(sandbox, [program for pair in pairs for program in pair])
+        verdicts = judged(reached(sandbox, level), [program for pair in pairs for program in pair])
     found = [LEGACIES[place // 2].name for place, verdict in enumerate(verdicts) if verdict.passed]
     assert found == []
     assert all(verdict.status in ("wrong", "exception") for verdict in verdicts), verdicts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from pathlib import Path
+from typing import Any
 from weakref import WeakSet
 
 import pytest
@@ -51,8 +52,8 @@ def test_nothing_but_the_collector_keeps_a_finished_fits_model(tmp_path: Path, m
     seen: WeakSet[torch.nn.Module] = WeakSet()
     read = trainer.read_model
 
-    def watched(*arguments: object, **named: object) -> object:
-        model = read(*arguments, **named)  # pyright: ignore[reportArgumentType]  as it was called
+    def watched(*arguments: Any, **named: Any) -> Any:
+        model = read(*arguments, **named)
         seen.add(model)
         return model
 
